@@ -1,0 +1,1 @@
+"""Who is calling: tenants, their connections, and the credentials that open the faces."""

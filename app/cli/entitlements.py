@@ -1,0 +1,269 @@
+"""``keysteward entitlement …``: entitlements by hand, through the same storage as an identity provider's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import sqlalchemy as sa
+from scim2_models import Context, Resource, SearchRequest
+
+from app.cli.durations import seconds
+from app.cli.failures import Unable
+from app.cli.printing import print_json, print_table
+from app.cli.tenancy import Work, json_option, reading, tenant_option, writing
+from app.directory.entitlements import POLICY_SCHEMA
+from app.operator.views import list_document, whole
+from app.rights.words import duration
+from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
+from app.scim.provider import load_provider
+from app.scim.service import DialectService
+from app.scim.storage import DirectoryStorage
+from app.store.tables import entitlement as entitlement_table
+from app.store.tables import resource
+from app.store.unit_of_work import Unit
+
+ENTITLEMENT_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Entitlement"
+
+_PAGE = 1000
+
+
+@click.group()
+def entitlement() -> None:
+    """Make, list, show and delete entitlements: rights to call something."""
+
+
+@entitlement.command()
+@click.argument("value")
+@click.option("--display", metavar="TEXT", help="What people call it.")
+@click.option("--audience", metavar="API", help="The API that its keys are meant for.")
+@click.option("--scope", "scopes", multiple=True, help="What its holders may do there. Repeatable.")
+@click.option(
+    "--issuance",
+    type=click.Choice(["automatic", "manual"]),
+    default="manual",
+    show_default=True,
+    help="Whether a grant issues a key by itself.",
+)
+@click.option("--role", "roles", multiple=True, help="A value of User.roles that grants it. Repeatable.")
+@click.option(
+    "--group", "groups", multiple=True, help="A group that grants it: id or displayName. Repeatable."
+)
+@click.option("--method", "methods", multiple=True, help="An HTTP method that may be used. Repeatable.")
+@click.option(
+    "--path", "paths", multiple=True, help="A path that may be called, such as /orders/*. Repeatable."
+)
+@click.option(
+    "--lifetime", metavar="SPAN", callback=seconds(least=1), help="How long its keys last, such as 90d."
+)
+@tenant_option
+@json_option
+def create(
+    value: str,
+    display: str | None,
+    audience: str | None,
+    scopes: tuple[str, ...],
+    issuance: str,
+    roles: tuple[str, ...],
+    groups: tuple[str, ...],
+    methods: tuple[str, ...],
+    paths: tuple[str, ...],
+    lifetime: int | None,
+    tenant: str | None,
+    as_program: bool,
+) -> None:
+    """Make the entitlement VALUE: the exact text that an identity provider assigns."""
+    policy: dict[str, Any] = {
+        "audience": audience,
+        "scopes": list(scopes),
+        "conditions": {"methods": list(methods), "paths": list(paths)},
+        "keyPolicy": {"issuance": issuance, "lifetimeSeconds": lifetime},
+        "roles": [{"value": role} for role in roles],
+    }
+    with writing(tenant) as work:
+        policy["groups"] = [{"value": _group_id(work.unit, group)} for group in groups]
+        document = {
+            "schemas": [ENTITLEMENT_SCHEMA, POLICY_SCHEMA],
+            "value": value,
+            "display": display,
+            POLICY_SCHEMA: policy,
+        }
+        made = Entitlements(work).create(_without_empty(document))
+    if as_program:
+        print_json(made)
+    else:
+        click.echo(f"Made the entitlement {made['value']} ({made['id']}).")
+
+
+@entitlement.command("list")
+@tenant_option
+@json_option
+def list_(tenant: str | None, as_program: bool) -> None:
+    """List the entitlements by their values."""
+    with reading(tenant) as work:
+        found = Entitlements(work).list()
+    if as_program:
+        print_json(list_document(whole(found), dict))
+    else:
+        _print(found)
+
+
+@entitlement.command()
+@click.argument("value")
+@tenant_option
+@json_option
+def show(value: str, tenant: str | None, as_program: bool) -> None:
+    """Show the entitlement VALUE (or its id)."""
+    with reading(tenant) as work:
+        found = Entitlements(work).get(value)
+    if as_program:
+        print_json(found)
+    else:
+        _print([found])
+
+
+@entitlement.command()
+@click.argument("value")
+@tenant_option
+@json_option
+def delete(value: str, tenant: str | None, as_program: bool) -> None:
+    """Delete the entitlement VALUE (or its id); keys that are for nothing else are revoked for good."""
+    with writing(tenant) as work:
+        deleted = Entitlements(work).delete(value)
+    if as_program:
+        print_json(deleted)
+    else:
+        click.echo(f"Deleted the entitlement {deleted['value']} ({deleted['id']}).")
+
+
+class Entitlements:
+    """The entitlements of a tenant as SCIM documents, read and written as the provisioning face does."""
+
+    def __init__(self, work: Work) -> None:
+        dialect = DIALECTS[DEFAULT_DIALECT]
+        self._provider = load_provider(dialect.policy)
+        self._service = DialectService(
+            self._provider, dialect, max_body=work.installation.settings.max_body_bytes
+        )
+        self._storage = DirectoryStorage(work.unit, self._provider, dialect)
+        self._unit = work.unit
+        self._type = self._service.resource_type_at("/Entitlements")
+
+    def create(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Create one.
+
+        :raises SCIMException: when the document is not what it must be, or its value is taken.
+        """
+        with self._provider:
+            asked = self._service.read_creation(
+                self._type, json.dumps(document).encode(), "application/scim+json"
+            )
+            return _document(self._storage.create(self._type, asked))
+
+    def list(self) -> list[dict[str, Any]]:
+        """Return all of them by their values."""
+        found: list[dict[str, Any]] = []
+        with self._provider:
+            while True:
+                wanted: SearchRequest[Any] = SearchRequest(start_index=len(found) + 1, count=_PAGE)
+                page = self._storage.search([self._type], wanted)
+                found.extend(_document(each) for each in page.resources)
+                if not page.resources or len(found) >= (page.total or 0):
+                    return sorted(found, key=lambda each: each["value"])
+
+    def get(self, value_or_id: str) -> dict[str, Any]:
+        """Return one.
+
+        :raises Unable: when there is none of this value or id.
+        """
+        with self._provider:
+            return _document(self._storage.get(self._type, self._id(value_or_id)))
+
+    def delete(self, value_or_id: str) -> dict[str, Any]:
+        """Delete one and return what it was.
+
+        :raises Unable: when there is none of this value or id.
+        """
+        found = self.get(value_or_id)
+        with self._provider:
+            self._storage.delete(self._type, found["id"])
+        return found
+
+    def _id(self, value_or_id: str) -> str:
+        return _one(
+            self._unit,
+            sa.select(entitlement_table.c.id).where(
+                entitlement_table.c.tenant_id == self._unit.tenant_id,
+                sa.or_(entitlement_table.c.value == value_or_id, entitlement_table.c.id == value_or_id),
+            ),
+            f"entitlement {value_or_id!r}",
+        )
+
+
+def _document(found: Resource[Any]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(found.model_dump_json(scim_ctx=Context.RESOURCE_QUERY_RESPONSE))
+    return document
+
+
+def _group_id(unit: Unit, id_or_display: str) -> str:
+    return _one(
+        unit,
+        sa.select(resource.c.id).where(
+            resource.c.tenant_id == unit.tenant_id,
+            resource.c.type == "Group",
+            sa.or_(
+                resource.c.id == id_or_display,
+                resource.c.document["displayName"].as_string() == id_or_display,
+            ),
+        ),
+        f"group {id_or_display!r}",
+    )
+
+
+def _one(unit: Unit, statement: sa.Select[tuple[str]], called: str) -> str:
+    """Return the id that a statement finds.
+
+    :raises Unable: when there is none, or several.
+    """
+    ids: list[str] = sorted(unit.execute(statement).scalars())
+    if not ids:
+        raise Unable(f"no {called}")
+    if len(ids) > 1:
+        raise Unable(f"more than one {called}: name it by its id, one of {', '.join(ids[:5])}")
+    return ids[0]
+
+
+def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not said."""
+    told = {
+        name: _without_empty(value) if isinstance(value, dict) else value for name, value in document.items()
+    }
+    return {name: value for name, value in told.items() if value not in (None, [], {})}
+
+
+def _print(found: Sequence[dict[str, Any]]) -> None:
+    print_table(
+        ("entitlement", "id", "audience", "scopes", "conditions", "keys", "roles", "groups"),
+        [_row(each) for each in found],
+        nothing="No entitlements.",
+    )
+
+
+def _row(document: dict[str, Any]) -> tuple[object, ...]:
+    policy = document.get(POLICY_SCHEMA) or {}
+    conditions = policy.get("conditions") or {}
+    keys = policy.get("keyPolicy") or {}
+    lifetime = keys.get("lifetimeSeconds")
+    lasts = f", for {duration(lifetime * 1_000_000)}" if lifetime is not None else ""
+    return (
+        document["value"],
+        document["id"],
+        policy.get("audience"),
+        " ".join(policy.get("scopes") or []),
+        " ".join([*(conditions.get("methods") or []), *(conditions.get("paths") or [])]),
+        f"{keys.get('issuance') or 'manual'}{lasts}",
+        ", ".join(each["value"] for each in policy.get("roles") or []),
+        ", ".join(each.get("display") or each["value"] for each in policy.get("groups") or []),
+    )

@@ -1,0 +1,174 @@
+"""Users as consumers: when they are active, and the values that an identity provider put on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.directory.carriers import begin, end, holding
+from app.directory.effects import key_effects
+from app.directory.errors import ValueUnmatched
+from app.keys.lifecycle import revoke
+from app.ledger.events import Event, record
+from app.store.tables import FOREVER, activity, consumer, direct_value, key, mapping, membership
+from app.store.unit_of_work import Unit
+
+CONSUMER_SCHEMA = "urn:keysteward:scim:schemas:extension:1.0:Consumer"
+
+
+@dataclass(frozen=True)
+class ConsumerState:
+    """What of a user decides about keys. Times in microseconds; ``values``: (kind, value) pairs."""
+
+    user_name: str
+    active: bool
+    access_starts_at: int | None
+    access_ends_at: int | None
+    values: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> ConsumerState:
+        """Read the state from a User document. A user whose ``active`` is unassigned is not active."""
+        extension = document.get(CONSUMER_SCHEMA) or {}
+        return cls(
+            user_name=document.get("userName") or "",
+            active=document.get("active") is True,
+            access_starts_at=_moment(extension.get("accessStartsAt")),
+            access_ends_at=_moment(extension.get("accessEndsAt")),
+            values=frozenset(
+                (kind, item["value"])
+                for kind, attribute in (("direct", "entitlements"), ("role", "roles"))
+                for item in document.get(attribute) or []
+                if item.get("value")
+            ),
+        )
+
+
+def _moment(value: str | datetime | None) -> int | None:
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    # Bounded, so that the year 1 or 9999 stays a time the tables can hold and compare.
+    return min(max(int(moment.timestamp() * 1_000_000), 0), FOREVER - 1)
+
+
+@contextmanager
+def following(unit: Unit, consumer_id: str) -> Iterator[None]:
+    """Enclose a change to one consumer: its keys' transitions are recorded, and due keys issued."""
+    with key_effects(unit, key.c.consumer_id == consumer_id, lambda: [consumer_id]):
+        yield
+
+
+def assert_consumer(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
+    """Make the tables say what the user's document says, whatever they said before (P6).
+
+    :raises ValueUnmatched: when a new value names no entitlement and the tenant refuses such values.
+    """
+    fields = {
+        "user_name": state.user_name,
+        "active": state.active,
+        "access_starts_at": state.access_starts_at,
+        "access_ends_at": state.access_ends_at,
+    }
+    changed = unit.execute(
+        sa.update(consumer)
+        .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
+        .values(fields)
+    )
+    if not changed.rowcount:
+        unit.execute(sa.insert(consumer).values(id=consumer_id, tenant_id=unit.tenant_id, **fields))
+    with following(unit, consumer_id):
+        _assert_activity(unit, consumer_id, state)
+        _assert_values(unit, consumer_id, state.values)
+
+
+def forget_consumer(unit: Unit, consumer_id: str) -> None:
+    """End everything that a deleted user carried, and revoke all keys for good (P8)."""
+    end(unit, activity, activity.c.consumer_id == consumer_id)
+    end(unit, direct_value, direct_value.c.consumer_id == consumer_id)
+    end(unit, membership, membership.c.member_id == consumer_id)
+    unit.execute(
+        sa.update(consumer)
+        .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
+        .values(active=False, deleted_at=unit.now)
+    )
+    alive = sa.select(key.c.id).where(
+        key.c.tenant_id == unit.tenant_id, key.c.consumer_id == consumer_id, key.c.revoked_at.is_(None)
+    )
+    for key_id in unit.execute(alive.order_by(key.c.id)).scalars().all():
+        revoke(unit, key_id, "consumer_deleted")
+
+
+def _assert_activity(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
+    """Bring the activity to what is wanted: none, or one that holds now, until the access ends.
+
+    The start of the access is judged at the gate alone, so that a joiner's key can be issued and claimed
+    before the first day.
+    """
+    until = FOREVER if state.access_ends_at is None else state.access_ends_at
+    if not state.active or until <= unit.now:
+        end(unit, activity, activity.c.consumer_id == consumer_id)
+        return
+    here = sa.and_(holding(unit, activity), activity.c.consumer_id == consumer_id)
+    extended = unit.execute(sa.update(activity).where(here).values(until=until))
+    if not extended.rowcount:
+        begin(unit, activity, [{"consumer_id": consumer_id, "until": until}])
+
+
+def _assert_values(unit: Unit, consumer_id: str, wanted: frozenset[tuple[str, str]]) -> None:
+    present = {
+        (row.kind, row.value)
+        for row in unit.execute(
+            sa.select(direct_value.c.kind, direct_value.c.value).where(
+                holding(unit, direct_value), direct_value.c.consumer_id == consumer_id
+            )
+        )
+    }
+    for kind, value in sorted(present - wanted):
+        end(
+            unit,
+            direct_value,
+            sa.and_(
+                direct_value.c.consumer_id == consumer_id,
+                direct_value.c.kind == kind,
+                direct_value.c.value == value,
+            ),
+        )
+    added = sorted(wanted - present)
+    begin(
+        unit,
+        direct_value,
+        [{"consumer_id": consumer_id, "kind": kind, "value": value} for kind, value in added],
+    )
+    _report_unmatched(unit, consumer_id, added)
+
+
+def _report_unmatched(unit: Unit, consumer_id: str, values: list[tuple[str, str]]) -> None:
+    unmatched = [
+        (kind, value)
+        for kind, value in values
+        if unit.execute(
+            sa.select(mapping.c.id)
+            .where(holding(unit, mapping), mapping.c.kind == kind, mapping.c.value == value)
+            .limit(1)
+        ).first()
+        is None
+    ]
+    if unmatched and unit.unmatched_values == "refuse":
+        kind, value = unmatched[0]
+        attribute = "entitlements" if kind == "direct" else "roles"
+        raise ValueUnmatched(f"{attribute} value {value[:200]!r} names no entitlement of this tenant")
+    record(
+        unit,
+        [
+            Event("value.unmatched", f"User/{consumer_id}", {"kind": kind, "value": value[:1000]})
+            for kind, value in unmatched
+        ],
+    )

@@ -1,0 +1,77 @@
+"""What a change to the directory does to keys.
+
+Dormancy follows from the directory by itself; what happens here is the rest: each transition becomes an
+event, a key that can never work again is revoked for good, and a grant whose policy says so gets its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from app.keys.lifecycle import issue, revoke
+from app.ledger.events import Event, record
+from app.rights.grants import grants
+from app.rights.standing import KeyState, standings
+from app.store.batches import batches
+from app.store.tables import entitlement, key
+from app.store.unit_of_work import Unit
+
+
+@contextmanager
+def key_effects(
+    unit: Unit, keys: sa.ColumnElement[bool], holders: Callable[[], Sequence[str]]
+) -> Iterator[None]:
+    """Enclose a change that may move some keys.
+
+    :param keys: a condition on the table ``key``, true of every key that the change may move.
+    :param holders: the consumers whose grants the change may have brought, asked after the change.
+    """
+    before = standings(unit, keys & key.c.revoked_at.is_(None))
+    yield
+    for some in batches(list(before)):
+        _settle(unit, {each: before[each].state for each in some})
+    automatic = frozenset(
+        unit.execute(
+            sa.select(entitlement.c.id).where(
+                entitlement.c.tenant_id == unit.tenant_id, entitlement.c.issuance == "automatic"
+            )
+        ).scalars()
+    )
+    if automatic:
+        for holding in batches(list(holders())):
+            _issue_due(unit, holding, automatic)
+
+
+def _settle(unit: Unit, before: dict[str, KeyState]) -> None:
+    for key_id, standing in standings(unit, key.c.id.in_(before)).items():
+        if standing.state is KeyState.revoked and standing.reason == "right_lapsed":
+            revoke(unit, key_id, "right_lapsed")
+        elif standing.state is not before[key_id] and standing.state is not KeyState.revoked:
+            slept = before[key_id] is KeyState.dormant
+            kind = (
+                "key.restored"
+                if slept and standing.state is not KeyState.expired
+                else f"key.{standing.state}"
+            )
+            record(unit, [Event(kind, f"key/{key_id}", {"consumer": standing.consumer_id})])
+
+
+def _issue_due(unit: Unit, consumer_ids: Sequence[str], automatic: frozenset[str]) -> None:
+    """Issue a key for each grant of an automatic entitlement that no living key counts for."""
+    due = [
+        (grant.consumer_id, grant.entitlement_id)
+        for grant in grants(unit, consumer_ids)
+        if grant.entitlement_id in automatic
+    ]
+    if not due:
+        return
+    alive = standings(
+        unit, key.c.consumer_id.in_({consumer_id for consumer_id, _ in due}) & key.c.revoked_at.is_(None)
+    )
+    served = {(each.consumer_id, right) for each in alive.values() for right in each.rights}
+    for consumer_id, entitlement_id in due:
+        if (consumer_id, entitlement_id) not in served:
+            issue(unit, consumer_id, [entitlement_id])

@@ -1,0 +1,193 @@
+"""Entitlements and what they are mapped to: their own value, roles, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.directory.carriers import begin, end, holding
+from app.directory.effects import key_effects
+from app.directory.errors import MemberUnknown
+from app.keys.lifecycle import revoke
+from app.rights.paths import paths
+from app.store.tables import consumer, entitlement, key, key_entitlement, mapping, resource
+from app.store.unit_of_work import Unit
+
+POLICY_SCHEMA = "urn:keysteward:scim:schemas:extension:1.0:EntitlementPolicy"
+
+
+@dataclass(frozen=True)
+class EntitlementState:
+    """What of an entitlement decides about keys; ``mappings``: (kind, value) pairs."""
+
+    value: str
+    audience: str | None
+    scopes: tuple[str, ...]
+    conditions: Mapping[str, Any]
+    issuance: str
+    key_lifetime: int | None
+    mappings: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> EntitlementState:
+        """Read the state from an Entitlement document. Issuing is manual unless the policy says otherwise."""
+        policy = document.get(POLICY_SCHEMA) or {}
+        key_policy = policy.get("keyPolicy") or {}
+        seconds = key_policy.get("lifetimeSeconds")
+        return cls(
+            value=document["value"],
+            audience=policy.get("audience"),
+            scopes=tuple(policy.get("scopes") or ()),
+            conditions=policy.get("conditions") or {},
+            issuance=key_policy.get("issuance") or "manual",
+            key_lifetime=None if seconds is None else seconds * 1_000_000,
+            mappings=frozenset(
+                {("direct", document["value"])}
+                | {("role", each["value"]) for each in policy.get("roles") or [] if each.get("value")}
+                | {("group", each["value"]) for each in policy.get("groups") or [] if each.get("value")}
+            ),
+        )
+
+
+@contextmanager
+def following(unit: Unit, entitlement_id: str) -> Iterator[None]:
+    """Enclose a change to one entitlement: the keys issued for it follow, and due keys are issued."""
+    issued_for_it = key.c.id.in_(
+        sa.select(key_entitlement.c.key_id).where(key_entitlement.c.entitlement_id == entitlement_id)
+    )
+    with key_effects(unit, issued_for_it, lambda: _awaiting_keys(unit, entitlement_id)):
+        yield
+
+
+def _awaiting_keys(unit: Unit, entitlement_id: str) -> list[str]:
+    """The consumers who may be due a key: the holders, where the entitlement issues keys by itself."""
+    issuance = unit.execute(
+        sa.select(entitlement.c.issuance).where(entitlement.c.id == entitlement_id)
+    ).scalar()
+    return holders(unit, entitlement_id) if issuance == "automatic" else []
+
+
+def holders(unit: Unit, entitlement_id: str) -> list[str]:
+    """Return the consumers that hold an entitlement now."""
+    asked = (
+        sa.select(consumer.c.id.label("consumer_id"), sa.literal(unit.now, sa.BigInteger).label("horizon"))
+        .where(consumer.c.tenant_id == unit.tenant_id)
+        .cte("asked")
+    )
+    path = paths(asked)
+    statement = (
+        sa.select(path.c.consumer_id)
+        .where(path.c.entitlement_id == entitlement_id, path.c.since <= unit.now, path.c.until > unit.now)
+        .distinct()
+        .order_by(path.c.consumer_id)
+    )
+    return list(unit.execute(statement).scalars())
+
+
+def assert_entitlement(unit: Unit, entitlement_id: str, state: EntitlementState) -> None:
+    """Make the tables say what the entitlement's document says.
+
+    :raises MemberUnknown: when a newly mapped group is no group of the tenant.
+    """
+    fields = {
+        "value": state.value,
+        "audience": state.audience,
+        "scopes": list(state.scopes),
+        "conditions": dict(state.conditions),
+        "issuance": state.issuance,
+        "key_lifetime": state.key_lifetime,
+    }
+    with following(unit, entitlement_id):
+        changed = unit.execute(
+            sa.update(entitlement)
+            .where(entitlement.c.tenant_id == unit.tenant_id, entitlement.c.id == entitlement_id)
+            .values(fields)
+        )
+        if not changed.rowcount:
+            unit.execute(sa.insert(entitlement).values(id=entitlement_id, tenant_id=unit.tenant_id, **fields))
+        _assert_mappings(unit, entitlement_id, state.mappings)
+
+
+def forget_entitlement(unit: Unit, entitlement_id: str) -> None:
+    """End the mappings of a deleted entitlement, and revoke the keys that have no other."""
+    with following(unit, entitlement_id):
+        end(unit, mapping, mapping.c.entitlement_id == entitlement_id)
+        unit.execute(
+            sa.delete(entitlement).where(
+                entitlement.c.tenant_id == unit.tenant_id, entitlement.c.id == entitlement_id
+            )
+        )
+        # An entitlement of the same value made later is another one, so these keys can never work again.
+        left = sa.select(key_entitlement.c.key_id).join(
+            entitlement, entitlement.c.id == key_entitlement.c.entitlement_id
+        )
+        statement = (
+            sa.select(key.c.id)
+            .join(key_entitlement, key_entitlement.c.key_id == key.c.id)
+            .where(
+                key_entitlement.c.entitlement_id == entitlement_id,
+                key.c.revoked_at.is_(None),
+                key.c.id.not_in(left),
+            )
+        )
+        for key_id in unit.execute(statement.order_by(key.c.id)).scalars().all():
+            revoke(unit, key_id, "entitlement_deleted")
+
+
+def mapped_groups(unit: Unit, entitlement_ids: list[str]) -> dict[str, list[tuple[str, str | None]]]:
+    """Return the groups that some entitlements are mapped to now, as (id, displayName)."""
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    statement = (
+        sa.select(
+            mapping.c.entitlement_id,
+            mapping.c.value,
+            resource.c.document["displayName"].as_string().label("display"),
+        )
+        .join(resource, resource.c.id == mapping.c.value)
+        .where(
+            holding(unit, mapping), mapping.c.kind == "group", mapping.c.entitlement_id.in_(entitlement_ids)
+        )
+        .order_by(mapping.c.id)
+    )
+    for row in unit.execute(statement):
+        found.setdefault(row.entitlement_id, []).append((row.value, row.display))
+    return found
+
+
+def _assert_mappings(unit: Unit, entitlement_id: str, wanted: frozenset[tuple[str, str]]) -> None:
+    present = {
+        (row.kind, row.value)
+        for row in unit.execute(
+            sa.select(mapping.c.kind, mapping.c.value).where(
+                holding(unit, mapping), mapping.c.entitlement_id == entitlement_id
+            )
+        )
+    }
+    added = sorted(wanted - present)
+    for kind, value in added:
+        if kind == "group" and not _is_group(unit, value):
+            raise MemberUnknown(f"no group has the id {value[:100]!r}")
+    for kind, value in sorted(present - wanted):
+        end(
+            unit,
+            mapping,
+            (mapping.c.entitlement_id == entitlement_id)
+            & (mapping.c.kind == kind)
+            & (mapping.c.value == value),
+        )
+    begin(
+        unit,
+        mapping,
+        [{"entitlement_id": entitlement_id, "kind": kind, "value": value} for kind, value in added],
+    )
+
+
+def _is_group(unit: Unit, group_id: str) -> bool:
+    statement = sa.select(resource.c.id).where(
+        resource.c.tenant_id == unit.tenant_id, resource.c.type == "Group", resource.c.id == group_id
+    )
+    return unit.execute(statement).first() is not None

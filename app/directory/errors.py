@@ -1,0 +1,31 @@
+"""What can be wrong with a change to the directory. The faces translate these into their own errors."""
+
+from __future__ import annotations
+
+
+class DirectoryError(Exception):
+    """A change that the directory refuses; nothing of it was kept."""
+
+
+class ResourceUnknown(DirectoryError):
+    """The tenant has no resource of this type and id."""
+
+
+class RevisionOutdated(DirectoryError):
+    """The resource was changed since the caller read it."""
+
+
+class ValueTaken(DirectoryError):
+    """Another resource holds a value that must be unique."""
+
+
+class MembershipCycle(DirectoryError):
+    """A group would become a member of itself."""
+
+
+class MemberUnknown(DirectoryError):
+    """A member, or a mapped group, is no user or group of the tenant."""
+
+
+class ValueUnmatched(DirectoryError):
+    """A value on a user names no known entitlement, and the tenant refuses such values."""

@@ -1,0 +1,1 @@
+"""The gate: may this key do this, here, now?"""

@@ -1,0 +1,51 @@
+"""Conditions on the call itself: its method and its path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes
+
+# An escape that is none, an encoded separator or an encoded NUL: two parsers may read such a path differently.
+_AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|%2f|%5c|%00|[\\\x00-\x20\x7f]", re.IGNORECASE)
+
+
+def method_allowed(methods: Sequence[str], method: str | None) -> bool:
+    """Return whether a method is among some, whatever the letter case; an unknown one is not."""
+    return method is not None and method.upper() in {each.upper() for each in methods}
+
+
+def path_allowed(patterns: Sequence[str], path: str | None) -> bool:
+    """Return whether a path meets one of some patterns; an unknown or ambiguous path meets none.
+
+    A pattern is a path, or ends in ``*`` and is a prefix. The path is compared after its query is cut off,
+    its escapes are decoded, and its dot segments and doubled slashes are resolved.
+    """
+    plain = normal_path(path) if path is not None else None
+    return plain is not None and any(
+        plain.startswith(pattern[:-1]) if pattern.endswith("*") else plain == pattern for pattern in patterns
+    )
+
+
+def normal_path(path: str) -> str | None:
+    """Return a path as an application resolves it, or None where two might disagree about it."""
+    path = path.partition("?")[0].partition("#")[0]
+    if not path.startswith("/") or _AMBIGUOUS.search(path):
+        return None
+    try:
+        decoded = unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if "%" in decoded or "\\" in decoded or any(ord(character) < 0x20 for character in decoded):
+        # Decoded twice it would be another path.
+        return None
+    resolved: list[str] = []
+    for segment in decoded.split("/"):
+        if segment == "..":
+            if not resolved:
+                return None
+            resolved.pop()
+        elif segment not in ("", "."):
+            resolved.append(segment)
+    trailing = "/" if decoded.endswith(("/", "/.", "/..")) and resolved else ""
+    return "/" + "/".join(resolved) + trailing

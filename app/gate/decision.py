@@ -1,0 +1,151 @@
+"""The gate's decision: a pure function of what a key holds, what is asked, and the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.gate.conditions import method_allowed, path_allowed
+from app.gate.reasons import Reason
+from app.rights.continuity import Held, Interval, Lapsed, continuity
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """An entitlement of a key, as it is now, and the times in which the directory carried it."""
+
+    entitlement_id: str
+    value: str
+    audience: str | None
+    scopes: tuple[str, ...]
+    conditions: Mapping[str, Any]
+    intervals: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Everything that is known of a key when it is used. Times in microseconds.
+
+    ``rights`` leaves out entitlements that no longer exist. ``recovery_window`` is the tenant's.
+    """
+
+    key_id: str
+    tenant_id: str
+    consumer_id: str
+    user_name: str
+    issued_at: int
+    expires_at: int | None
+    revoked_at: int | None
+    revoked_reason: str | None
+    secret_ends_at: int | None
+    active: bool
+    deleted: bool
+    access_starts_at: int | None
+    access_ends_at: int | None
+    recovery_window: int
+    rights: tuple[Right, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked: the audiences and scopes that must all be met, and the call itself when it is known."""
+
+    audiences: frozenset[str]
+    scopes: frozenset[str]
+    method: str | None
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The call may pass. ``rights``: those that each satisfy the whole question, in the key's order."""
+
+    holding: Holding
+    rights: tuple[Right, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The call may not pass. ``holding`` is there when the key is known."""
+
+    reason: Reason
+    holding: Holding | None = None
+
+
+def decide(holding: Holding, call: Call, now: int) -> Allow | Deny:
+    """Decide one use of a known key. One single entitlement must satisfy the whole question.
+
+    A dead key gets the truest reason first: what can never come back before what may.
+    """
+    if holding.revoked_at is not None:
+        return Deny(Reason.KEY_REVOKED, holding)
+    if holding.deleted:
+        return Deny(Reason.CONSUMER_DELETED, holding)
+    if holding.expires_at is not None and holding.expires_at <= now:
+        return Deny(Reason.KEY_EXPIRED, holding)
+    if holding.secret_ends_at is not None and holding.secret_ends_at <= now:
+        return Deny(Reason.SECRET_ROTATED, holding)
+    if holding.issued_at > now:
+        return Deny(Reason.CLOCK_ABSURD, holding)
+    judged = [
+        (
+            right,
+            continuity(
+                right.intervals,
+                issued_at=holding.issued_at,
+                now=now,
+                recovery_window=holding.recovery_window,
+            ),
+        )
+        for right in holding.rights
+    ]
+    if all(isinstance(state, Lapsed) for _, state in judged):
+        return Deny(Reason.RIGHT_LAPSED, holding)
+    if not holding.active:
+        return Deny(Reason.CONSUMER_INACTIVE, holding)
+    if holding.access_starts_at is not None and now < holding.access_starts_at:
+        return Deny(Reason.ACCESS_NOT_STARTED, holding)
+    if holding.access_ends_at is not None and holding.access_ends_at <= now:
+        return Deny(Reason.ACCESS_ENDED, holding)
+    held = [right for right, state in judged if isinstance(state, Held)]
+    if not held:
+        return Deny(Reason.NO_GRANT, holding)
+    return _satisfying(holding, held, call)
+
+
+def _satisfying(holding: Holding, held: Sequence[Right], call: Call) -> Allow | Deny:
+    """Narrow the rights that are held by each part of the question in turn."""
+    for reason, satisfies in (
+        (Reason.AUDIENCE_MISMATCH, _audience),
+        (Reason.SCOPE_MISSING, _scopes),
+        (Reason.CONDITION_UNKNOWN, _conditions_known),
+        (Reason.METHOD_NOT_ALLOWED, _method),
+        (Reason.PATH_NOT_ALLOWED, _path),
+    ):
+        held = [right for right in held if satisfies(right, call)]
+        if not held:
+            return Deny(reason, holding)
+    return Allow(holding, tuple(held))
+
+
+def _audience(right: Right, call: Call) -> bool:
+    return right.audience is None or call.audiences <= {right.audience}
+
+
+def _scopes(right: Right, call: Call) -> bool:
+    return call.scopes <= set(right.scopes)
+
+
+def _conditions_known(right: Right, call: Call) -> bool:
+    return right.conditions.keys() <= {"methods", "paths"}
+
+
+def _method(right: Right, call: Call) -> bool:
+    methods = right.conditions.get("methods")
+    return not methods or method_allowed(methods, call.method)
+
+
+def _path(right: Right, call: Call) -> bool:
+    paths = right.conditions.get("paths")
+    return not paths or path_allowed(paths, call.path)

@@ -1,0 +1,130 @@
+"""The gate's look-up: one statement says all that is known of a key."""
+
+from __future__ import annotations
+
+import hmac
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.gate.decision import Holding, Right
+from app.keys.lifecycle import PURPOSE
+from app.rights.continuity import Interval
+from app.rights.paths import paths
+from app.store.peppers import Peppers
+from app.store.secrets import Secret
+from app.store.tables import consumer, entitlement, key, key_entitlement, secret, tenant
+from app.store.unit_of_work import Store, moment_after
+
+
+def look_up(store: Store, peppers: Peppers, tenant_id: str, presented: Secret) -> tuple[Holding | None, int]:
+    """Return what a tenant knows of the key that a secret opens, and the moment to judge it at.
+
+    One statement on a snapshot of its own: a look-up that starts after a commit sees it (P1). None when no
+    key of this tenant has the secret; as much work is done then as when the secret is only nearly right.
+
+    :raises ClockAbsurd: when the clock is far behind the tenant's last write.
+    :raises sqlalchemy.exc.SQLAlchemyError: when the store does not answer.
+    """
+    with store.engine.connect() as connection:
+        rows = connection.execute(_statement(), {"secret_id": presented.id, "tenant_id": tenant_id}).all()
+    first = rows[0] if rows else None
+    version = first.pepper if first is not None else peppers.current
+    digest = peppers.digest(PURPOSE, presented.text, version)
+    if not hmac.compare_digest(digest, first.digest if first is not None else bytes(len(digest))):
+        return None, 0
+    assert first is not None
+    return _holding(first, rows), moment_after(first.last_write_at)
+
+
+def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
+    rights: dict[str, sa.Row[Any]] = {}
+    intervals: dict[str, list[Interval]] = {}
+    for row in rows:
+        if row.entitlement_id is None:
+            continue
+        rights[row.entitlement_id] = row
+        carried = intervals.setdefault(row.entitlement_id, [])
+        if row.since is not None:
+            carried.append(Interval(row.since, row.until, row.tolerance))
+    return Holding(
+        key_id=first.key_id,
+        tenant_id=first.tenant_id,
+        consumer_id=first.consumer_id,
+        user_name=first.user_name,
+        issued_at=first.issued_at,
+        expires_at=first.expires_at,
+        revoked_at=first.revoked_at,
+        revoked_reason=first.revoked_reason,
+        secret_ends_at=first.ends_at,
+        active=first.active,
+        deleted=first.deleted_at is not None,
+        access_starts_at=first.access_starts_at,
+        access_ends_at=first.access_ends_at,
+        recovery_window=first.recovery_window,
+        rights=tuple(
+            Right(
+                entitlement_id,
+                row.value,
+                row.audience,
+                tuple(row.scopes),
+                row.conditions,
+                tuple(intervals[entitlement_id]),
+            )
+            for entitlement_id, row in sorted(rights.items(), key=lambda pair: pair[1].value)
+        ),
+    )
+
+
+@cache
+def _statement() -> sa.Select[Any]:
+    found = (
+        sa.select(
+            secret.c.digest,
+            secret.c.pepper,
+            secret.c.ends_at,
+            key.c.id.label("key_id"),
+            key.c.tenant_id,
+            key.c.consumer_id,
+            key.c.issued_at,
+            key.c.expires_at,
+            key.c.revoked_at,
+            key.c.revoked_reason,
+            consumer.c.user_name,
+            consumer.c.active,
+            consumer.c.deleted_at,
+            consumer.c.access_starts_at,
+            consumer.c.access_ends_at,
+            tenant.c.recovery_window,
+            tenant.c.last_write_at,
+            key.c.issued_at.label("horizon"),
+        )
+        .join(key, key.c.id == secret.c.key_id)
+        .join(consumer, consumer.c.id == key.c.consumer_id)
+        .join(tenant, tenant.c.id == key.c.tenant_id)
+        .where(
+            secret.c.id == sa.bindparam("secret_id"),
+            secret.c.tenant_id == sa.bindparam("tenant_id"),
+            key.c.tenant_id == sa.bindparam("tenant_id"),
+        )
+        .cte("found")
+    )
+    path = paths(found)
+    return (
+        sa.select(
+            found,
+            entitlement.c.id.label("entitlement_id"),
+            entitlement.c.value,
+            entitlement.c.audience,
+            entitlement.c.scopes,
+            entitlement.c.conditions,
+            path.c.since,
+            path.c.until,
+            path.c.tolerance,
+        )
+        .select_from(found)
+        .outerjoin(key_entitlement, key_entitlement.c.key_id == found.c.key_id)
+        .outerjoin(entitlement, entitlement.c.id == key_entitlement.c.entitlement_id)
+        .outerjoin(path, path.c.entitlement_id == entitlement.c.id)
+    )

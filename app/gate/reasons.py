@@ -1,0 +1,52 @@
+"""The reasons for which the gate denies: stable codes, each with its HTTP status."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a call may not pass: the code, the status towards a gateway, and what it means.
+
+    The status is 401 where another key might do and 403 otherwise; gateways such as nginx make an error 500
+    of any other.
+    """
+
+    NO_KEY = ("no_key", 401, "The call carries no key.")
+    KEY_MALFORMED = ("key_malformed", 401, "What the call carries is no key: wrong form or checksum.")
+    KEYS_CONFLICT = ("keys_conflict", 401, "The call carries more than one key, or one in two headers.")
+    KEY_UNKNOWN = ("key_unknown", 401, "The tenant has no such key.")
+    KEY_REVOKED = ("key_revoked", 401, "The key was revoked for good.")
+    KEY_EXPIRED = ("key_expired", 401, "The key has come to the end of its life.")
+    SECRET_ROTATED = ("secret_rotated", 401, "The secret was replaced, and its overlap is over.")
+    CONSUMER_DELETED = ("consumer_deleted", 401, "The user that held the key was deleted.")
+    CONSUMER_INACTIVE = ("consumer_inactive", 401, "The user that holds the key is not active.")
+    ACCESS_NOT_STARTED = ("access_not_started", 401, "The user's access has not begun yet.")
+    ACCESS_ENDED = ("access_ended", 401, "The user's access has ended.")
+    RIGHT_LAPSED = (
+        "right_lapsed",
+        401,
+        "Every right of the key was away for longer than the recovery window; it never comes back.",
+    )
+    NO_GRANT = ("no_grant", 403, "The directory grants none of the key's entitlements now.")
+    AUDIENCE_MISMATCH = ("audience_mismatch", 403, "No right of the key is for this audience.")
+    SCOPE_MISSING = ("scope_missing", 403, "No right of the key has all the scopes that are asked for.")
+    CONDITION_UNKNOWN = ("condition_unknown", 403, "The entitlement has a condition that cannot be judged.")
+    METHOD_NOT_ALLOWED = ("method_not_allowed", 403, "The entitlement does not allow this method.")
+    PATH_NOT_ALLOWED = (
+        "path_not_allowed",
+        403,
+        "The entitlement does not allow this path, or it is ambiguous.",
+    )
+    GATE_UNAUTHENTICATED = (
+        "gate_unauthenticated",
+        403,
+        "The gateway's own token is missing or opens nothing.",
+    )
+    STORE_UNAVAILABLE = ("store_unavailable", 403, "The store does not answer; nothing passes until it does.")
+    CLOCK_ABSURD = ("clock_absurd", 403, "The clock contradicts what is stored; nothing passes.")
+
+    def __init__(self, code: str, status: int, description: str) -> None:
+        self.code = code
+        self.status = status
+        self.description = description

@@ -1,0 +1,181 @@
+"""The face for gateways: nginx ``auth_request``, Traefik ForwardAuth, Envoy ``ext_authz``.
+
+One URL serves all three: it allows with 200, denies with 401 or 403, and nothing else, because nginx makes an
+error 500 of any other status and Envoy allows with 200 alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.datastructures import Headers
+
+from app.access.credentials import Credential
+from app.access.protector import Unauthenticated
+from app.gate.decision import Allow, Call, Deny, decide
+from app.gate.lookup import look_up
+from app.gate.reasons import Reason
+from app.store.peppers import Peppers
+from app.store.secrets import Secret, SecretMalformed, parse
+from app.store.unit_of_work import ClockAbsurd, Store, new_id
+
+log = logging.getLogger(__name__)
+
+GATE_HEADER: Final = "X-Gate-Authorization"
+"""The header of the gateway's own token: ``Authorization`` carries the caller's key."""
+
+METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+
+REALM: Final = "api"
+
+
+def blueprint(store: Store, peppers: Peppers, acquire: Callable[[str], Credential]) -> Blueprint:
+    """Return ``/gate/verify``, and below it the path that Envoy appends.
+
+    :param acquire: returns the gateway's credential for a scope, or raises ``Unauthenticated``.
+    """
+    gate = Blueprint("gate", __name__)
+
+    def answer(path: str | None) -> Response:
+        try:
+            decision = _decision(store, peppers, acquire, path)
+        except Exception:
+            # Whatever fails, fails closed (P5); the key is in no local variable of a logged frame's message.
+            log.exception("a verification failed")
+            decision = Deny(Reason.STORE_UNAVAILABLE)
+        return _allowed(decision) if isinstance(decision, Allow) else _denied(decision)
+
+    @gate.route("/gate/verify", methods=METHODS, provide_automatic_options=False)
+    def verify() -> Response:
+        return answer(None)
+
+    @gate.route("/gate/verify/<path:path>", methods=METHODS, provide_automatic_options=False)
+    def verify_below(path: str) -> Response:
+        return answer(path)
+
+    return gate
+
+
+def _decision(
+    store: Store, peppers: Peppers, acquire: Callable[[str], Credential], path: str | None
+) -> Allow | Deny:
+    try:
+        gateway = acquire("gate")
+    except Unauthenticated:
+        return Deny(Reason.GATE_UNAUTHENTICATED)
+    presented = _presented(request.headers)
+    if isinstance(presented, Deny):
+        return presented
+    try:
+        holding, now = look_up(store, peppers, gateway.tenant_id, presented)
+    except ClockAbsurd:
+        return Deny(Reason.CLOCK_ABSURD)
+    if holding is None:
+        return Deny(Reason.KEY_UNKNOWN)
+    return decide(holding, _call(path is not None), now)
+
+
+def _presented(headers: Headers) -> Secret | Deny:
+    """Return the caller's key: ``Authorization: Bearer`` or ``X-API-Key``, one key and no more."""
+    texts = set()
+    for value in headers.getlist("Authorization"):
+        scheme, _, credential = value.strip().partition(" ")
+        if scheme.lower() == "bearer" and credential.strip():
+            texts.add(credential.strip())
+        elif value.strip():
+            texts.add(value.strip())
+    texts |= {value.strip() for value in headers.getlist("X-API-Key") if value.strip()}
+    if not texts:
+        return Deny(Reason.NO_KEY)
+    if len(texts) > 1:
+        return Deny(Reason.KEYS_CONFLICT)
+    # RFC 8959: a credential may come as a URI of this scheme.
+    text = texts.pop().removeprefix("secret-token:")
+    try:
+        return parse(text)
+    except SecretMalformed:
+        return Deny(Reason.KEY_MALFORMED)
+
+
+def _call(below: bool) -> Call:
+    """Return what is asked. On Envoy's form the query is the caller's own, so it asks for nothing.
+
+    What the headers ask for is added to what the URL asks for, so a caller who adds headers only narrows.
+    """
+    query = {} if below else request.args
+    audiences = {query.get("audience"), *request.headers.getlist("X-Gate-Audience")}
+    scopes = " ".join([query.get("scope", ""), *request.headers.getlist("X-Gate-Scope")])
+    if below:
+        method: str | None = request.method
+        raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path
+        path: str | None = raw.partition("/gate/verify")[2]
+    else:
+        method = _stated("X-Original-Method", "X-Forwarded-Method")
+        path = _stated("X-Original-URI", "X-Forwarded-Uri")
+    return Call(
+        audiences=frozenset(each for each in audiences if each),
+        scopes=frozenset(scopes.split()),
+        method=method,
+        path=path,
+    )
+
+
+def _stated(*names: str) -> str | None:
+    """Return what the headers of these names say, or None when they contradict one another.
+
+    One of them is the gateway's word and the others may be the caller's; which is which cannot be told here.
+    """
+    values = {value for name in names for value in request.headers.getlist(name) if value}
+    return values.pop() if len(values) == 1 else None
+
+
+def _allowed(decision: Allow) -> Response:
+    holding = decision.holding
+    response = Response(status=200)
+    response.headers["X-Auth-Subject"] = holding.consumer_id
+    response.headers["X-Auth-User-Name"] = _safe(holding.user_name)
+    response.headers["X-Auth-Key-Id"] = holding.key_id
+    response.headers["X-Auth-Tenant"] = holding.tenant_id
+    response.headers["X-Auth-Entitlements"] = ",".join(_safe(right.value) for right in decision.rights)
+    scopes = dict.fromkeys(scope for right in decision.rights for scope in right.scopes)
+    response.headers["X-Auth-Scopes"] = " ".join(_safe(scope) for scope in scopes)
+    return _marked(response)
+
+
+def _denied(decision: Deny) -> Response:
+    reason = decision.reason
+    response = jsonify(
+        type="about:blank",
+        title="Denied",
+        status=reason.status,
+        detail=reason.description,
+        reason=reason.code,
+    )
+    response.status_code = reason.status
+    response.content_type = "application/problem+json"
+    response.headers["X-Auth-Reason"] = reason.code
+    if reason is Reason.NO_KEY:
+        # RFC 6750 §3.1: who sent no credential is told the scheme and nothing more.
+        response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}"'
+    elif reason.status == 401:
+        response.headers["WWW-Authenticate"] = (
+            f'Bearer realm="{REALM}", error="invalid_token", error_description="{reason.description}"'
+        )
+    elif reason in (Reason.SCOPE_MISSING, Reason.AUDIENCE_MISMATCH, Reason.NO_GRANT):
+        response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}", error="insufficient_scope"'
+    return _marked(response)
+
+
+def _marked(response: Response) -> Response:
+    response.headers["X-Auth-Decision-Id"] = new_id()
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _safe(text: str) -> str:
+    """Return a text as a header may carry it: what could end the header or a list is percent-encoded."""
+    return quote(text, safe="@:/.-_~+=!$*()")

@@ -1,0 +1,1 @@
+"""What happened: every event, in the order it happened, in a table that cannot be rewritten."""

@@ -1,0 +1,1 @@
+"""The operator's face: keys, consumers, what is held and why, events, connections."""

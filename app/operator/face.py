@@ -1,0 +1,236 @@
+"""The operator's face: ``/operator/v1``.
+
+Each handler is four steps: who may, what is asked, what is done, what is answered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from flask import Blueprint, Response, abort, request
+
+from app.access.connections import disable_connection, list_connections
+from app.access.credentials import DEFAULT_OVERLAP, Credential
+from app.keys.lifecycle import Minting
+from app.operator import views
+from app.operator.connections import open_connection, rotate_token
+from app.operator.consumers import find_consumers
+from app.operator.errors import RequestInvalid
+from app.operator.history import find_events
+from app.operator.keys import KeyFilter, claim_key, find_keys, get_key, issue_key, revoke_key
+from app.operator.pages import Window
+from app.operator.problems import problem_response
+from app.operator.requests import (
+    SECONDS,
+    TEXT,
+    TEXTS,
+    Member,
+    Query,
+    is_seconds,
+    is_text,
+    is_texts,
+    read_body,
+    read_query,
+)
+from app.rights.explain import explain, explain_consumer
+from app.rights.standing import KeyState
+from app.rights.unmatched import unmatched_values
+from app.store.unit_of_work import Store, Unit
+
+PATH: Final = "/operator/v1"
+PAGING: Final = ("startIndex", "count")
+
+Acquire = Callable[[str | Collection[str]], Credential]
+
+
+def blueprint(store: Store, minting: Minting, acquire: Acquire, *, dialects: Collection[str]) -> Blueprint:
+    """Return the face.
+
+    :param minting: what the secrets of keys, and the digests of tokens, are made with.
+    :param acquire: returns the credential of the current request for some scopes, or raises
+        :class:`~app.access.protector.Unauthenticated`.
+    :param dialects: the names of the dialects that a connection may have.
+    """
+    face = OperatorFace(store, minting, acquire, dialects)
+    operator = Blueprint("operator", __name__, url_prefix=PATH)
+    for rule, method, view in (
+        ("/keys", "GET", face.list_keys),
+        ("/keys", "POST", face.issue),
+        ("/keys/<key_id>", "GET", face.show_key),
+        ("/keys/<key_id>/claim", "POST", face.claim),
+        ("/keys/<key_id>/revoke", "POST", face.revoke),
+        ("/keys/<key_id>/explain", "GET", face.explain_key),
+        ("/consumers", "GET", face.list_consumers),
+        ("/consumers/<consumer_id>/explain", "GET", face.explain_consumer),
+        ("/unmatched-values", "GET", face.list_unmatched),
+        ("/events", "GET", face.list_events),
+        ("/connections", "GET", face.list_connections),
+        ("/connections", "POST", face.create_connection),
+        ("/connections/<connection_id>/tokens", "POST", face.rotate),
+        ("/connections/<connection_id>/disable", "POST", face.disable),
+    ):
+        operator.add_url_rule(rule, view.__name__, view, methods=[method])
+    operator.before_request(_refuse_unstorable_path)
+    operator.register_error_handler(Exception, problem_response)
+    return operator
+
+
+class OperatorFace:
+    """The handlers. A write is committed before its answer leaves (P1, P2)."""
+
+    def __init__(self, store: Store, minting: Minting, acquire: Acquire, dialects: Collection[str]) -> None:
+        self.store = store
+        self.minting = minting
+        self.acquire = acquire
+        self.dialects = dialects
+
+    def list_keys(self) -> Response:
+        caller = self.acquire("operator")
+        query = read_query("consumer", "state", "entitlement", numbers=PAGING)
+        wanted = KeyFilter(query.texts.get("consumer"), _state(query), query.texts.get("entitlement"))
+        with self._reading(caller) as unit:
+            page = find_keys(unit, _window(query), wanted)
+        return _answer(views.list_document(page, views.key_document))
+
+    def show_key(self, key_id: str) -> Response:
+        caller = self.acquire("operator")
+        read_query()
+        with self._reading(caller) as unit:
+            found = get_key(unit, key_id)
+        return _answer(views.key_document(found))
+
+    def issue(self) -> Response:
+        caller = self.acquire("operator")
+        asked = read_body(
+            {
+                "consumer": Member(TEXT, is_text, required=True),
+                "entitlements": Member(TEXTS, is_texts, required=True),
+            }
+        )
+        with self._writing(caller) as unit:
+            made = issue_key(unit, asked["consumer"], asked["entitlements"])
+        return _answer(views.key_document(made), 201, {"Location": f"{PATH}/keys/{made.id}"})
+
+    def claim(self, key_id: str) -> Response:
+        caller = self.acquire("operator")
+        read_body({})
+        with self._writing(caller) as unit:
+            secret = claim_key(unit, key_id, self.minting)
+        return _answer({"id": key_id, "secret": secret.text})
+
+    def revoke(self, key_id: str) -> Response:
+        caller = self.acquire("operator")
+        asked = read_body({"reason": Member(TEXT, is_text)})
+        with self._writing(caller) as unit:
+            revoked = revoke_key(unit, key_id, asked.get("reason"))
+        return _answer(views.key_document(revoked))
+
+    def explain_key(self, key_id: str) -> Response:
+        caller = self.acquire("operator")
+        read_query()
+        with self._reading(caller) as unit:
+            explanation = explain(unit, key_id)
+        return _answer(views.explanation_document(explanation))
+
+    def list_consumers(self) -> Response:
+        caller = self.acquire("operator")
+        query = read_query("userName", numbers=PAGING)
+        with self._reading(caller) as unit:
+            page = find_consumers(unit, _window(query), user_name=query.texts.get("userName"))
+        return _answer(views.list_document(page, views.consumer_document))
+
+    def explain_consumer(self, consumer_id: str) -> Response:
+        caller = self.acquire("operator")
+        read_query()
+        with self._reading(caller) as unit:
+            explanation = explain_consumer(unit, consumer_id)
+        return _answer(views.consumer_explanation_document(explanation))
+
+    def list_unmatched(self) -> Response:
+        caller = self.acquire("operator")
+        query = read_query("consumer")
+        with self._reading(caller) as unit:
+            found = unmatched_values(unit, query.texts.get("consumer"))
+        return _answer(views.list_document(views.whole(found), views.unmatched_document))
+
+    def list_events(self) -> Response:
+        caller = self.acquire(("operator", "audit"))
+        query = read_query("subject", "consumer", numbers=("after", "limit"))
+        if len(query.texts) > 1:
+            raise RequestInvalid("give a subject or a consumer, not both")
+        with self._reading(caller) as unit:
+            page = find_events(
+                unit,
+                subject=query.texts.get("subject"),
+                consumer_id=query.texts.get("consumer"),
+                after=query.numbers.get("after"),
+                limit=query.numbers.get("limit"),
+            )
+        return _answer(views.list_document(page, views.event_document))
+
+    def list_connections(self) -> Response:
+        caller = self.acquire("operator")
+        read_query()
+        with self._reading(caller) as unit:
+            found = list_connections(unit)
+        return _answer(views.list_document(views.whole(found), views.connection_document))
+
+    def create_connection(self) -> Response:
+        caller = self.acquire("operator")
+        member = Member(TEXT, is_text, required=True)
+        asked = read_body({"name": member, "dialect": member})
+        with self._writing(caller) as unit:
+            made, issued, token = open_connection(
+                unit, self.minting.peppers, asked["name"], asked["dialect"], dialects=self.dialects
+            )
+        told = {**views.connection_document(made), "token": token, "expiresAt": views.time(issued.expires_at)}
+        return _answer(told, 201)
+
+    def rotate(self, connection_id: str) -> Response:
+        caller = self.acquire("operator")
+        asked = read_body({"overlapSeconds": Member(SECONDS, is_seconds)})
+        overlap = asked.get("overlapSeconds", DEFAULT_OVERLAP)
+        with self._writing(caller) as unit:
+            made, token = rotate_token(unit, self.minting.peppers, connection_id, overlap=overlap)
+        return _answer(views.token_document(made, token), 201)
+
+    def disable(self, connection_id: str) -> Response:
+        caller = self.acquire("operator")
+        read_body({})
+        with self._writing(caller) as unit:
+            disabled = disable_connection(unit, connection_id)
+        return _answer(views.connection_document(disabled))
+
+    def _reading(self, caller: Credential) -> AbstractContextManager[Unit]:
+        return self.store.reading(caller.tenant_id)
+
+    def _writing(self, caller: Credential) -> AbstractContextManager[Unit]:
+        return self.store.writing(caller.tenant_id, actor=f"credential:{caller.id}")
+
+
+def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a document; no answer of this face, some of which hold secrets, is ever stored."""
+    body = json.dumps(document, ensure_ascii=False)
+    return Response(
+        body, status, {"Cache-Control": "no-store", **(headers or {})}, mimetype="application/json"
+    )
+
+
+def _window(query: Query) -> Window:
+    return Window.of(query.numbers.get("startIndex"), query.numbers.get("count"))
+
+
+def _state(query: Query) -> KeyState | None:
+    text = query.texts.get("state")
+    if text is not None and text not in [str(state) for state in KeyState]:
+        raise RequestInvalid(f"'state' must be one of: {', '.join(KeyState)}")
+    return None if text is None else KeyState(text)
+
+
+def _refuse_unstorable_path() -> None:
+    # Nothing has such an id, and PostgreSQL does not even let one ask.
+    if "\0" in request.path:
+        abort(404)

@@ -1,0 +1,49 @@
+"""Changing a tenant's settings without waking the dead."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.access.tenants import Tenant, change_tenant
+from app.keys.lifecycle import revoke
+from app.rights.standing import KeyState, standings
+from app.store.batches import batches
+from app.store.tables import key
+from app.store.unit_of_work import Unit
+
+_BATCH = 1000
+
+
+def change_settings(
+    unit: Unit, *, recovery_window: int | None = None, unmatched_values: str | None = None
+) -> Tenant:
+    """Change settings of the unit's tenant; what is None stays.
+
+    Under a longer recovery window a key that is dead under the shorter one would work again, so such keys are
+    revoked for good first, in the same transaction (P8).
+
+    :param recovery_window: in microseconds.
+    :raises SettingInvalid: when a setting is out of its range.
+    """
+    return change_tenant(
+        unit,
+        before_raising=revoke_lapsed,
+        recovery_window=recovery_window,
+        unmatched_values=unmatched_values,
+    )
+
+
+def revoke_lapsed(unit: Unit) -> int:
+    """Revoke for good every key of the tenant whose rights are all lapsed now; return how many there were."""
+    alive = (
+        sa.select(key.c.id)
+        .where(key.c.tenant_id == unit.tenant_id, key.c.revoked_at.is_(None))
+        .order_by(key.c.id)
+    )
+    lapsed = 0
+    for some in batches(unit.execute(alive).scalars().all(), _BATCH):
+        for key_id, standing in standings(unit, key.c.id.in_(some)).items():
+            if standing.state is KeyState.revoked:
+                revoke(unit, key_id, standing.reason or "right_lapsed")
+                lapsed += 1
+    return lapsed

@@ -1,0 +1,225 @@
+"""What programs read: each thing as a JSON document, the same from the face and from a command.
+
+Times are RFC 3339; what is not known or does not apply is null, so that every document has all its members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from app.access.connections import Connection
+from app.access.credentials import Credential
+from app.access.tenants import Tenant
+from app.ledger.events import RecordedEvent
+from app.operator.consumers import ConsumerView
+from app.operator.keys import KeyView
+from app.operator.pages import Page
+from app.rights.broken import Broken
+from app.rights.consumers import ConsumerStanding
+from app.rights.explain import (
+    ConsumerExplanation,
+    EntitlementNamed,
+    Explanation,
+    GrantExplained,
+    RightExplained,
+    Way,
+)
+from app.rights.standing import Standing
+from app.rights.unmatched import UnmatchedValue
+from app.store.moments import rfc3339
+
+Document = dict[str, Any]
+Item = TypeVar("Item")
+
+SHOWN_CONSUMERS = 100
+"""How many consumers of one unmatched value are named."""
+
+
+def time(moment: int | None) -> str | None:
+    """Return a time as text; None stays None."""
+    return None if moment is None else rfc3339(moment)
+
+
+def list_document(page: Page[Item], view: Callable[[Item], Document]) -> Document:
+    """Return a page as a list response (RFC 7644 §3.4.2)."""
+    return {
+        "totalResults": page.total,
+        "startIndex": page.start,
+        "itemsPerPage": len(page.items),
+        "Resources": [view(item) for item in page.items],
+    }
+
+
+def whole(items: Iterable[Item]) -> Page[Item]:
+    """Return items that are few enough to be one page."""
+    found = tuple(items)
+    return Page(len(found), 1, found)
+
+
+def key_document(key: KeyView) -> Document:
+    return {
+        "id": key.id,
+        "state": str(key.state),
+        "consumer": {"value": key.consumer_id, "userName": key.user_name},
+        "entitlements": [{"value": each.id, "display": each.value} for each in key.entitlements],
+        "createdAt": time(key.issued_at),
+        "claimedAt": time(key.claimed_at),
+        "expiresAt": time(key.expires_at),
+        "revokedAt": time(key.revoked_at),
+        "reason": key.reason,
+    }
+
+
+def consumer_document(consumer: ConsumerView | ConsumerStanding) -> Document:
+    return {
+        "id": consumer.id,
+        "userName": consumer.user_name,
+        "active": consumer.active,
+        "accessStartsAt": time(consumer.access_starts_at),
+        "accessEndsAt": time(consumer.access_ends_at),
+        "deletedAt": time(consumer.deleted_at),
+    }
+
+
+def event_document(event: RecordedEvent) -> Document:
+    return {
+        "sequence": event.sequence,
+        "id": event.id,
+        "time": time(event.time),
+        "type": event.type,
+        "actor": event.actor,
+        "txn": event.txn,
+        "subject": event.subject,
+        "data": event.data,
+    }
+
+
+def connection_document(connection: Connection) -> Document:
+    return {
+        "id": connection.id,
+        "name": connection.name,
+        "dialect": connection.dialect,
+        "createdAt": time(connection.created_at),
+        "disabledAt": time(connection.disabled_at),
+    }
+
+
+def token_document(credential: Credential, token: str) -> Document:
+    """The one document with a token: it is shown once."""
+    return {
+        "id": credential.id,
+        "connection": credential.connection_id,
+        "token": token,
+        "expiresAt": time(credential.expires_at),
+    }
+
+
+def tenant_document(tenant: Tenant) -> Document:
+    return {
+        "id": tenant.id,
+        "name": tenant.name,
+        "createdAt": time(tenant.created_at),
+        "recoveryWindowSeconds": tenant.recovery_window // 1_000_000,
+        "unmatchedValues": tenant.unmatched_values,
+    }
+
+
+def unmatched_document(unmatched: UnmatchedValue) -> Document:
+    """Of many consumers, the first are named; ``consumers`` counts them all."""
+    return {
+        "kind": unmatched.kind,
+        "value": unmatched.value,
+        "consumers": len(unmatched.consumers),
+        "consumerIds": list(unmatched.consumers[:SHOWN_CONSUMERS]),
+    }
+
+
+def explanation_document(explanation: Explanation) -> Document:
+    key = explanation.key
+    return {
+        "summary": explanation.summary,
+        "broken": _broken(explanation.broken),
+        "key": {
+            "id": key.key_id,
+            "state": str(key.state),
+            "reason": key.reason,
+            "createdAt": time(explanation.issued_at),
+            "claimedAt": time(explanation.claimed_at),
+            "expiresAt": time(explanation.expires_at),
+            "revokedAt": time(explanation.revoked_at),
+        },
+        "consumer": _standing(explanation.consumer),
+        "entitlements": [_right(right) for right in explanation.rights],
+    }
+
+
+def consumer_explanation_document(explanation: ConsumerExplanation) -> Document:
+    return {
+        "broken": _broken(explanation.broken),
+        "consumer": _standing(explanation.consumer),
+        "grants": [_grant(grant) for grant in explanation.grants],
+        "unmatchedValues": [{"kind": each.kind, "value": each.value} for each in explanation.unmatched],
+        "keys": [_key_standing(key) for key in explanation.keys],
+    }
+
+
+def _standing(consumer: ConsumerStanding) -> Document:
+    return {
+        **consumer_document(consumer),
+        "presentSince": time(consumer.present_since),
+        "awaySince": time(consumer.away_since),
+    }
+
+
+def _key_standing(key: Standing) -> Document:
+    return {
+        "id": key.key_id,
+        "state": str(key.state),
+        "reason": key.reason,
+        "entitlements": sorted(key.entitlements),
+        "rights": sorted(key.rights),
+    }
+
+
+def _named(entitlement: EntitlementNamed) -> Document:
+    return {
+        "id": entitlement.id,
+        "value": entitlement.value,
+        "audience": entitlement.audience,
+        "scopes": list(entitlement.scopes),
+    }
+
+
+def _grant(grant: GrantExplained) -> Document:
+    return {
+        **_named(grant.entitlement),
+        "since": time(grant.since),
+        "paths": [_way(way) for way in grant.ways],
+    }
+
+
+def _right(right: RightExplained) -> Document:
+    return {
+        **_named(right.entitlement),
+        "held": right.grant is not None,
+        "counts": right.counts,
+        "since": time(right.grant.since) if right.grant else None,
+        "paths": [_way(way) for way in right.grant.ways] if right.grant else [],
+        "broken": _broken(right.broken),
+    }
+
+
+def _way(way: Way) -> Document:
+    return {
+        "reason": way.reason,
+        "via": way.via,
+        "since": time(way.since),
+        "groups": [{"value": group.id, "display": group.display} for group in way.groups],
+    }
+
+
+def _broken(broken: Broken | None) -> Document | None:
+    if broken is None:
+        return None
+    return {"code": broken.code, "detail": broken.detail, "since": time(broken.since)}

@@ -1,0 +1,1 @@
+"""Rights: directory state in, rights out. Nothing here is stored, and nothing here writes."""

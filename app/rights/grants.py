@@ -1,0 +1,64 @@
+"""Grants: which consumer holds which entitlement now, and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.rights.paths import of_consumers, paths
+from app.store.tables import consumer, membership
+from app.store.unit_of_work import Unit
+
+
+@dataclass(frozen=True, order=True)
+class Reason:
+    """Why a grant is there: ``direct``, ``role`` or ``group``, and the value or the group's id."""
+
+    reason: str
+    via: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A right that follows from the directory now. ``reasons`` are sorted and never empty."""
+
+    consumer_id: str
+    entitlement_id: str
+    reasons: tuple[Reason, ...]
+
+
+def grants(unit: Unit, consumer_ids: Sequence[str] | None = None) -> list[Grant]:
+    """Return the grants that hold at ``unit.now``, of some consumers or of all, in a stable order."""
+    wanted = consumer.c.tenant_id == unit.tenant_id
+    if consumer_ids is not None:
+        wanted &= consumer.c.id.in_(consumer_ids)
+    path = paths(of_consumers(wanted, unit.now))
+    statement = sa.select(path).where(path.c.since <= unit.now, path.c.until > unit.now).distinct()
+    reasons: dict[tuple[str, str], set[Reason]] = defaultdict(set)
+    for row in unit.execute(statement):
+        reasons[row.consumer_id, row.entitlement_id].add(Reason(row.reason, row.via))
+    return [Grant(*pair, tuple(sorted(found))) for pair, found in sorted(reasons.items())]
+
+
+def consumers_below(unit: Unit, ids: Sequence[str]) -> list[str]:
+    """Return the users among some members, and all users in the groups among them, nested or not."""
+    if not ids:
+        return []
+    below = (
+        sa.select(membership.c.member_id)
+        .where(membership.c.group_id.in_(ids), membership.c.until > unit.now)
+        .cte("below", recursive=True)
+    )
+    below = below.union(
+        sa.select(membership.c.member_id)
+        .join(below, membership.c.group_id == below.c.member_id)
+        .where(membership.c.until > unit.now)
+    )
+    statement = sa.select(consumer.c.id).where(
+        consumer.c.tenant_id == unit.tenant_id,
+        sa.or_(consumer.c.id.in_(sa.select(below.c.member_id)), consumer.c.id.in_(ids)),
+    )
+    return list(unit.execute(statement.order_by(consumer.c.id)).scalars())

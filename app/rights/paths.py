@@ -1,0 +1,122 @@
+"""The paths by which a consumer reaches an entitlement, as one SQL query over the carriers.
+
+There are three ways to a grant and no fourth: a value of ``User.entitlements`` that is the entitlement's own
+(``direct``), a value of ``User.roles`` that it is mapped to (``role``), and membership, nested or not, of a
+group that it is mapped to (``group``). A path holds while every carrier on it holds, so its time is the
+intersection of theirs, and with the consumer's activity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from app.store.expressions import earlier, later
+from app.store.tables import activity, consumer, direct_value, mapping, membership
+
+
+def of_consumers(consumer_ids: sa.ColumnElement[bool], horizon: int) -> sa.CTE:
+    """Return the consumers to find paths of, as :func:`paths` takes them.
+
+    :param consumer_ids: a condition on ``consumer.c.id``.
+    :param horizon: paths that ended before this moment are of no interest.
+    """
+    return (
+        sa.select(consumer.c.id.label("consumer_id"), sa.literal(horizon, sa.BigInteger).label("horizon"))
+        .where(consumer_ids)
+        .cte("asked")
+    )
+
+
+def paths(asked: sa.CTE) -> sa.CTE:
+    """Return every path of the asked consumers, ended ones included.
+
+    :param asked: consumers as ``consumer_id``, each with a ``horizon``.
+    :return: rows of ``consumer_id, entitlement_id, reason, via, since, until, tolerance``; ``via`` is the
+        value or the id of the group that the entitlement is mapped to.
+    """
+    reach = _reach(asked)
+    by_group = sa.select(
+        reach.c.consumer_id,
+        mapping.c.entitlement_id,
+        mapping.c.kind,
+        mapping.c.value,
+        reach.c.horizon,
+        *_overlap(reach.c, mapping.c),
+    ).join(mapping, sa.and_(mapping.c.kind == "group", mapping.c.value == reach.c.group_id))
+    by_value = (
+        sa.select(
+            asked.c.consumer_id,
+            mapping.c.entitlement_id,
+            mapping.c.kind,
+            mapping.c.value,
+            asked.c.horizon,
+            *_overlap(direct_value.c, mapping.c),
+        )
+        .join(direct_value, direct_value.c.consumer_id == asked.c.consumer_id)
+        .join(
+            mapping,
+            sa.and_(
+                mapping.c.tenant_id == direct_value.c.tenant_id,
+                mapping.c.kind == direct_value.c.kind,
+                mapping.c.value == direct_value.c.value,
+            ),
+        )
+    )
+    carried = sa.union_all(by_group, by_value).cte("carried")
+    since, until, tolerance = _overlap(carried.c, activity.c)
+    return (
+        sa.select(
+            carried.c.consumer_id,
+            carried.c.entitlement_id,
+            carried.c.kind.label("reason"),
+            carried.c.value.label("via"),
+            since,
+            until,
+            tolerance,
+        )
+        .join(activity, activity.c.consumer_id == carried.c.consumer_id)
+        .where(until.element > since.element, until.element > carried.c.horizon)
+        .cte("path")
+    )
+
+
+def _reach(asked: sa.CTE) -> sa.CTE:
+    """Every group above the asked consumers, with the time of the way to it.
+
+    A cycle, should one ever be in the data, ends by itself: times only shrink along a way, and equal rows
+    are one row.
+    """
+    reach = (
+        sa.select(
+            asked.c.consumer_id,
+            asked.c.horizon,
+            membership.c.group_id,
+            membership.c.since,
+            membership.c.until,
+            membership.c.tolerance,
+        )
+        .join(membership, membership.c.member_id == asked.c.consumer_id)
+        .where(membership.c.until > asked.c.horizon)
+        .cte("reach", recursive=True)
+    )
+    since, until, tolerance = _overlap(membership.c, reach.c)
+    return reach.union(
+        sa.select(reach.c.consumer_id, reach.c.horizon, membership.c.group_id, since, until, tolerance)
+        .join(membership, membership.c.member_id == reach.c.group_id)
+        .where(until.element > since.element, until.element > reach.c.horizon)
+    )
+
+
+def _overlap(
+    first: ReadOnlyColumnCollection[str, Any],
+    second: ReadOnlyColumnCollection[str, Any],
+) -> tuple[sa.Label[int], sa.Label[int], sa.Label[int]]:
+    """The time two carriers share; the tolerance is that of the one that began it."""
+    return (
+        later(first.since, second.since).label("since"),
+        earlier(first.until, second.until).label("until"),
+        sa.case((first.since >= second.since, first.tolerance), else_=second.tolerance).label("tolerance"),
+    )

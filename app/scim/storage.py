@@ -1,0 +1,290 @@
+"""The directory as the SCIM server sees it: ``scim2-server``'s storage seam on one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from scim2_models import (
+    InvalidValueException,
+    NotFoundException,
+    PreconditionFailedException,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    ScimProvider,
+    SearchRequest,
+    UniquenessException,
+)
+from scim2_server.storage import ScimStorage, SearchPage
+
+from app.directory import consumers, entitlements, membership, resources
+from app.directory.comparable import comparable, matchable
+from app.directory.errors import (
+    DirectoryError,
+    ResourceUnknown,
+    RevisionOutdated,
+    ValueTaken,
+)
+from app.directory.filters import compile_filter
+from app.directory.membership import Member
+from app.directory.resources import Content, StoredResource
+from app.directory.sorting import order_of
+from app.ledger.events import Event, record
+from app.scim.dialects import Dialect
+from app.store.tables import resource as resource_table
+from app.store.unit_of_work import Unit
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DirectoryStorage(ScimStorage):
+    """Reads and writes the resources of one tenant in one unit of work.
+
+    What other tables hold (the members of a group, the groups of a user, the groups an entitlement is mapped
+    to) is left out of the stored documents and filled in when a resource is read.
+    """
+
+    def __init__(self, unit: Unit, provider: ScimProvider, dialect: Dialect) -> None:
+        self.unit = unit
+        self.provider = provider
+        self.dialect = dialect
+
+    def get(
+        self,
+        resource_type: ResourceType,
+        resource_id: str,
+        *,
+        response_parameters: ResponseParameters[Any] | None = None,
+    ) -> Resource[Any]:
+        with _translated():
+            stored = resources.fetch(self.unit, cast(str, resource_type.name), resource_id)
+        return self._load([stored], response_parameters)[0]
+
+    def search(
+        self,
+        resource_types: list[ResourceType],
+        search_request: SearchRequest[Any],
+        *,
+        position: Any = None,
+    ) -> SearchPage:
+        models = [(cast(str, each.name), self._model(cast(str, each.name))) for each in resource_types]
+        conditions = [resource_table.c.type == name for name, _ in models]
+        if search_request.filter is not None:
+            conditions = [
+                condition & compile_filter(search_request.filter, unit=self.unit, model=model, type_name=name)
+                for condition, (name, model) in zip(conditions, models, strict=True)
+            ]
+        page = resources.find(
+            self.unit,
+            sa.or_(*conditions),
+            order=order_of(self.unit, search_request, models),
+            offset=search_request.start_index_0 or 0,
+            limit=search_request.count,
+        )
+        return SearchPage(page.total, self._load(page.resources, search_request))
+
+    def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
+        name = cast(str, resource_type.name)
+        if name == "User" and "active" not in resource.model_fields_set:
+            # Whoever is not said to be inactive is active from the start.
+            resource = resource.model_copy(update={"active": True})
+        with _translated():
+            stored = resources.insert(self.unit, name, self._content(name, resource))
+            record(self.unit, [Event(f"{name.lower()}.created", f"{name}/{stored.id}", _told(stored))])
+            self._assert(stored, resource)
+        return self._load([stored], None)[0]
+
+    def update(
+        self,
+        resource_type: ResourceType,
+        resource: Resource[Any],
+        *,
+        expected_version: str | None = None,
+    ) -> Resource[Any]:
+        name, resource_id = cast(str, resource_type.name), cast(str, resource.id)
+        with _translated():
+            before = resources.fetch(self.unit, name, resource_id)
+            stored = resources.update(
+                self.unit,
+                name,
+                resource_id,
+                self._content(name, resource),
+                expected_revision=_revision(expected_version),
+            )
+            changed = sorted(
+                each
+                for each in before.document.keys() | stored.document.keys()
+                if before.document.get(each) != stored.document.get(each)
+            )
+            # A change of members alone has an event of its own.
+            if changed or name != "Group":
+                told = {**_told(stored), "changed": changed}
+                record(self.unit, [Event(f"{name.lower()}.updated", f"{name}/{resource_id}", told)])
+            self._assert(stored, resource)
+        return self._load([stored], None)[0]
+
+    def delete(
+        self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
+    ) -> None:
+        name = cast(str, resource_type.name)
+        with _translated():
+            stored = resources.delete(
+                self.unit, name, resource_id, expected_revision=_revision(expected_version)
+            )
+            record(self.unit, [Event(f"{name.lower()}.deleted", f"{name}/{resource_id}", _told(stored))])
+            match name:
+                case "User":
+                    consumers.forget_consumer(self.unit, resource_id)
+                case "Group":
+                    membership.forget_group(self.unit, resource_id)
+                case "Entitlement":
+                    entitlements.forget_entitlement(self.unit, resource_id)
+
+    def reassert(self, resource: Resource[Any]) -> None:
+        """Make everything that follows from a resource be so, although the request changed nothing (P6)."""
+        name = cast(str, resource.meta.resource_type if resource.meta else None)
+        with _translated():
+            self._assert(resources.fetch(self.unit, name, cast(str, resource.id)), resource)
+
+    def operation(self) -> AbstractContextManager[None]:
+        return self.unit.savepoint()
+
+    def _assert(self, stored: StoredResource, resource: Resource[Any]) -> None:
+        match stored.type:
+            case "User":
+                state = consumers.ConsumerState.of(stored.document)
+                consumers.assert_consumer(self.unit, stored.id, state)
+            case "Group":
+                wanted = [
+                    Member(member.value, display=member.display)
+                    for member in getattr(resource, "members", None) or []
+                    if member.value
+                ]
+                membership.assert_members(
+                    self.unit, stored.id, wanted, refuse_unknown=self.dialect.unknown_members == "refuse"
+                )
+            case "Entitlement":
+                document = self._dumped(resource)
+                state_of_it = entitlements.EntitlementState.of(document)
+                entitlements.assert_entitlement(self.unit, stored.id, state_of_it)
+
+    def _model(self, name: str) -> type[Resource[Any]]:
+        return cast(type[Resource[Any]], self.provider.model_for(name))
+
+    def _dumped(self, resource: Resource[Any]) -> dict[str, Any]:
+        return resource.model_dump(mode="json")
+
+    def _content(self, name: str, resource: Resource[Any]) -> Content:
+        document = self._dumped(resource)
+        for held_elsewhere in ("id", "meta", "members", "groups"):
+            document.pop(held_elsewhere, None)
+        if name == "User":
+            # An unassigned `active` fails closed. A creation or a PUT that does not name it has got it by now.
+            document["active"] = document.get("active") is True
+        document.get(entitlements.POLICY_SCHEMA, {}).pop("groups", None)
+        return Content(document, comparable(resource), matchable(resource))
+
+    def _load(
+        self, stored: Sequence[StoredResource], parameters: ResponseParameters[Any] | None
+    ) -> list[Resource[Any]]:
+        ids: dict[str, list[str]] = {}
+        for each in stored:
+            ids.setdefault(each.type, []).append(each.id)
+        members = (
+            membership.members_of(self.unit, ids["Group"])
+            if "Group" in ids and _wanted("members", parameters)
+            else {}
+        )
+        groups = (
+            membership.groups_of(self.unit, ids["User"])
+            if "User" in ids and _wanted("groups", parameters)
+            else {}
+        )
+        mapped = entitlements.mapped_groups(self.unit, ids["Entitlement"]) if "Entitlement" in ids else {}
+        loaded = []
+        for each in stored:
+            document = {**each.document, "id": each.id, "meta": _meta(each)}
+            if each.id in members:
+                document["members"] = [
+                    {
+                        "value": member.id,
+                        "$ref": f"{member.type}s/{member.id}",
+                        "type": member.type,
+                        "display": member.display,
+                    }
+                    for member in members[each.id]
+                ]
+            if each.id in groups:
+                document["groups"] = [
+                    {
+                        "value": group.id,
+                        "$ref": f"Groups/{group.id}",
+                        "display": group.display,
+                        "type": group.type,
+                    }
+                    for group in groups[each.id]
+                ]
+            if each.id in mapped:
+                document[entitlements.POLICY_SCHEMA] = {
+                    **document.get(entitlements.POLICY_SCHEMA, {}),
+                    "groups": [
+                        {"value": group_id, "$ref": f"Groups/{group_id}", "display": display}
+                        for group_id, display in mapped[each.id]
+                    ],
+                }
+            loaded.append(self._model(each.type).model_validate(document))
+        return loaded
+
+
+def _wanted(attribute: str, parameters: ResponseParameters[Any] | None) -> bool:
+    """Whether a response needs an attribute that costs a query."""
+    if parameters is None:
+        return True
+
+    def named(paths: Sequence[Any] | None) -> set[str]:
+        return {str(path).rpartition(":")[2].lower() for path in paths or ()}
+
+    if parameters.attributes:
+        return any(name.partition(".")[0] == attribute for name in named(parameters.attributes))
+    return attribute not in named(parameters.excluded_attributes)
+
+
+def _meta(stored: StoredResource) -> dict[str, Any]:
+    return {
+        "resourceType": stored.type,
+        "created": EPOCH + timedelta(microseconds=stored.created_at),
+        "lastModified": EPOCH + timedelta(microseconds=stored.modified_at),
+        "version": f'W/"{stored.revision}"',
+    }
+
+
+def _revision(version: str | None) -> int | None:
+    return None if version is None else int(version[3:-1])
+
+
+def _told(stored: StoredResource) -> dict[str, Any]:
+    """What an event says of a resource, so that it is recognised after it is gone."""
+    return {
+        name: stored.document[name]
+        for name in ("userName", "displayName", "value", "externalId", "active")
+        if name in stored.document
+    }
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the directory refuses into SCIM errors (RFC 7644 §3.12)."""
+    try:
+        yield
+    except ResourceUnknown as error:
+        raise NotFoundException(detail=str(error)) from error
+    except RevisionOutdated as error:
+        raise PreconditionFailedException(detail=str(error)) from error
+    except ValueTaken as error:
+        raise UniquenessException(detail=str(error)) from error
+    except DirectoryError as error:
+        raise InvalidValueException(detail=str(error)) from error

@@ -1,0 +1,1 @@
+"""Where everything is kept: engine, tables, transactions, migrations; SQLite and PostgreSQL alike."""

@@ -1,0 +1,57 @@
+"""The database engine: one URL in, a configured SQLAlchemy engine out."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine, make_url
+
+
+def create_engine(database_url: str) -> Engine:
+    """Return an engine for a SQLite or PostgreSQL URL, set up so that a commit means "on disk".
+
+    SQLite runs in WAL mode with ``synchronous=FULL``; transactions begin where SQLAlchemy says so, and a
+    writing one takes the write lock at its start. ``postgresql://`` URLs use psycopg 3.
+
+    :raises sqlalchemy.exc.ArgumentError: when the URL is malformed or names another database.
+    """
+    url = make_url(database_url)
+    backend = url.get_backend_name()
+    if backend == "postgresql":
+        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True)
+    if backend != "sqlite":
+        raise sa.exc.ArgumentError(f"unsupported database {backend!r}: use sqlite:/// or postgresql://")
+    engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=32, max_overflow=32)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # sqlite3 would otherwise begin transactions by its own rules, too late for BEGIN IMMEDIATE.
+    connection.isolation_level = None
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+    _use_write_ahead_log(connection)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    # Of several connections that switch a new database over at the same time, one succeeds; SQLite refuses the
+    # others as "locked" at once, whatever their timeout.
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

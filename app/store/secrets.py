@@ -1,0 +1,65 @@
+"""The format of every secret, a key's or a credential's: ``<brand>_<env>_<id>_<secret><checksum>``.
+
+``id`` is 16 characters, public and loggable; the secret is 43 base62 characters (256 bits); the last six
+are the CRC-32 of all that stands before them, in base62, so that garbage is refused without a look-up and a
+scanner can tell it from a look-alike offline.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import zlib
+from dataclasses import dataclass, field
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+PATTERN = re.compile(r"[a-z][a-z0-9]{1,15}_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that has the right form and checksum; whether it opens anything is not known yet."""
+
+    id: str
+    text: str = field(repr=False)
+
+
+class SecretMalformed(ValueError):
+    """The text has not the form of a secret, or its checksum does not match."""
+
+
+def _base62(number: int, width: int) -> str:
+    digits = ""
+    for _ in range(width):
+        number, digit = divmod(number, 62)
+        digits = ALPHABET[digit] + digits
+    return digits
+
+
+def _checksum(text: str) -> str:
+    return _base62(zlib.crc32(text.encode("ascii")), 6)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def mint(brand: str, environment: str) -> Secret:
+    """Return a new secret.
+
+    :param brand: who makes it; a small letter, then 1 to 15 small letters or digits.
+    :param environment: what it is for; a small letter, then up to 15 small letters or digits.
+    """
+    identifier = _random(16)
+    text = f"{brand}_{environment}_{identifier}_{_random(43)}"
+    return Secret(identifier, text + _checksum(text))
+
+
+def parse(text: str) -> Secret:
+    """Return the secret in a text, after its form and its checksum.
+
+    :raises SecretMalformed: when either is wrong. The message does not repeat the text.
+    """
+    if len(text) > 120 or not PATTERN.fullmatch(text) or _checksum(text[:-6]) != text[-6:]:
+        raise SecretMalformed("not a secret of ours: wrong form or checksum")
+    return Secret(text[-66:-50], text)

@@ -1,0 +1,266 @@
+"""The tables, as SQLAlchemy Core sees them.
+
+Times are whole microseconds since 1970 (UTC). A thing that carries a right (an activity, a membership, a
+direct value, a mapping) is a *carrier*: a row that holds from ``since`` (inclusive) until ``until``
+(exclusive). A carrier that still holds has ``until = FOREVER``. Carriers are ended, never deleted, because
+a right's continuity is judged on their history. ``tolerance`` is the tenant's recovery window at the moment
+the carrier began: how long a gap before it may have been without breaking the continuity of a right.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+FOREVER: Final = 2**62
+"""The ``until`` of a carrier that still holds."""
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+# PostgreSQL compares text by the database's collation unless told otherwise; SCIM orders by code point.
+Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Time = sa.BigInteger
+# SQLite numbers rows by itself only where the column is INTEGER.
+Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _tenant() -> sa.Column[str]:
+    return sa.Column("tenant_id", Text, sa.ForeignKey("tenant.id"), nullable=False)
+
+
+def _carrier() -> list[sa.Column[int]]:
+    return [
+        sa.Column("since", Time, nullable=False),
+        sa.Column("until", Time, nullable=False, default=FOREVER),
+        sa.Column("tolerance", Time, nullable=False),
+    ]
+
+
+tenant = sa.Table(
+    "tenant",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("name", Text, nullable=False, unique=True),
+    sa.Column("created_at", Time, nullable=False),
+    # Microseconds within which a consumer who comes back keeps a working key; 0: deactivation kills for good.
+    sa.Column("recovery_window", Time, nullable=False),
+    # What a value on a user that names no known entitlement gets: "keep" it, inert, or "refuse" the request.
+    sa.Column("unmatched_values", Text, nullable=False),
+    # Every write takes the next moment here, which also makes the writes of a tenant follow one another.
+    sa.Column("last_write_at", Time, nullable=False),
+)
+
+connection = sa.Table(
+    "connection",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("name", Text, nullable=False),
+    sa.Column("dialect", Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("disabled_at", Time),
+    sa.UniqueConstraint("tenant_id", "name"),
+)
+
+credential = sa.Table(
+    "credential",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), index=True),
+    sa.Column("label", Text, nullable=False),
+    # Space-separated, of: scim operator gate audit.
+    sa.Column("scopes", Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("pepper", sa.Integer, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("expires_at", Time, nullable=False),
+    sa.Column("last_used_at", Time),
+    sa.Column("revoked_at", Time),
+)
+
+resource = sa.Table(
+    "resource",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    # The name of the SCIM resource type: User, Group, Entitlement, …
+    sa.Column("type", Text, nullable=False),
+    # The resource as the client sees it, without id, meta and what other tables hold (members, groups).
+    sa.Column("document", Json, nullable=False),
+    # The same in the form that filters and sorting compare: lower-case names, prepared strings, numbers.
+    sa.Column("comparable", Json, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("modified_at", Time, nullable=False),
+    sa.Index("ix_resource_listing", "tenant_id", "type", "created_at", "id"),
+)
+
+attribute_value = sa.Table(
+    "attribute_value",
+    metadata,
+    _tenant(),
+    # The URN of the attribute in lower case, such as "urn:…:core:2.0:user:username".
+    sa.Column("attribute", Text, nullable=False),
+    sa.Column("value", Text, nullable=False),
+    sa.Column(
+        "resource_id", Text, sa.ForeignKey("resource.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("is_unique", sa.Boolean, nullable=False),
+    sa.Index("ix_attribute_value_match", "tenant_id", "attribute", "value"),
+    sa.Index(
+        "uq_attribute_value_unique",
+        "tenant_id",
+        "attribute",
+        "value",
+        unique=True,
+        sqlite_where=sa.text("is_unique"),
+        postgresql_where=sa.text("is_unique"),
+    ),
+)
+
+consumer = sa.Table(
+    "consumer",
+    metadata,
+    # The id of the user. The row outlives the user, so that its keys can still say whose they were.
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("user_name", Text, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("access_starts_at", Time),
+    sa.Column("access_ends_at", Time),
+    sa.Column("deleted_at", Time),
+)
+
+activity = sa.Table(
+    "activity",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    _tenant(),
+    sa.Column("consumer_id", Text, sa.ForeignKey("consumer.id"), nullable=False, index=True),
+    *_carrier(),
+)
+
+direct_value = sa.Table(
+    "direct_value",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    _tenant(),
+    sa.Column("consumer_id", Text, sa.ForeignKey("consumer.id"), nullable=False, index=True),
+    # "direct" for a value of User.entitlements, "role" for one of User.roles.
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("value", Text, nullable=False),
+    *_carrier(),
+    sa.Index("ix_direct_value_match", "tenant_id", "kind", "value"),
+)
+
+membership = sa.Table(
+    "membership",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    _tenant(),
+    sa.Column("group_id", Text, nullable=False),
+    sa.Column("member_id", Text, nullable=False),
+    # "User" or "Group".
+    sa.Column("member_type", Text, nullable=False),
+    sa.Column("display", Text),
+    *_carrier(),
+    sa.Index("ix_membership_member", "member_id", "until", "group_id"),
+    sa.Index("ix_membership_group", "group_id", "until", "member_id"),
+)
+
+mapping = sa.Table(
+    "mapping",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    _tenant(),
+    sa.Column("entitlement_id", Text, nullable=False),
+    # "direct": the entitlement's own value. "role": a value of User.roles. "group": the id of a group.
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("value", Text, nullable=False),
+    *_carrier(),
+    sa.Index("ix_mapping_value", "tenant_id", "kind", "value", "until"),
+    sa.Index("ix_mapping_entitlement", "entitlement_id"),
+)
+
+entitlement = sa.Table(
+    "entitlement",
+    metadata,
+    # The id of the SCIM resource; the row goes with it.
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("value", Text, nullable=False),
+    sa.Column("audience", Text),
+    # A JSON array of scope names, and the conditions as the resource holds them.
+    sa.Column("scopes", Json, nullable=False),
+    sa.Column("conditions", Json, nullable=False),
+    # "automatic": a grant issues a key by itself; "manual": an operator issues it.
+    sa.Column("issuance", Text, nullable=False),
+    # Microseconds a key for this entitlement lives from its issue; null: no end of its own.
+    sa.Column("key_lifetime", Time),
+)
+
+key = sa.Table(
+    "key",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("consumer_id", Text, sa.ForeignKey("consumer.id"), nullable=False, index=True),
+    sa.Column("issued_at", Time, nullable=False),
+    sa.Column("claimed_at", Time),
+    sa.Column("expires_at", Time),
+    sa.Column("revoked_at", Time),
+    sa.Column("revoked_reason", Text),
+    sa.Index("ix_key_listing", "tenant_id", "issued_at", "id"),
+)
+
+key_entitlement = sa.Table(
+    "key_entitlement",
+    metadata,
+    sa.Column("key_id", Text, sa.ForeignKey("key.id"), primary_key=True),
+    sa.Column("entitlement_id", Text, primary_key=True),
+    sa.Index("ix_key_entitlement_entitlement", "entitlement_id"),
+)
+
+secret = sa.Table(
+    "secret",
+    metadata,
+    # The public identifier inside the secret: it is looked up by this, and compared by the digest.
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("key_id", Text, sa.ForeignKey("key.id"), nullable=False, index=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("pepper", sa.Integer, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    # When a secret that was rotated out stops working.
+    sa.Column("ends_at", Time),
+)
+
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("sequence", Serial, primary_key=True, autoincrement=True),
+    sa.Column("id", Text, nullable=False, unique=True),
+    _tenant(),
+    sa.Column("time", Time, nullable=False),
+    sa.Column("type", Text, nullable=False),
+    # Who did it: "connection:<id>", "credential:<id>", "cli:<login>", "system".
+    sa.Column("actor", Text, nullable=False),
+    # The transaction: all events of one request share it (RFC 9967's txn).
+    sa.Column("txn", Text, nullable=False),
+    # What it happened to, as "<type>/<id>".
+    sa.Column("subject", Text, nullable=False),
+    sa.Column("data", Json, nullable=False),
+    sa.Index("ix_event_timeline", "tenant_id", "sequence"),
+    sa.Index("ix_event_subject", "tenant_id", "subject", "sequence"),
+)

