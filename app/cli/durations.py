@@ -14,7 +14,7 @@ _FORM: Final = re.compile(r"([0-9]{1,10})([dhms]?)", re.ASCII)
 Reader = Callable[[click.Context, click.Parameter, str | None], int | None]
 
 
-def seconds(*, least: int = 0, most: int = 36_600 * 86_400) -> Reader:
+def seconds(*, least: int = 0, most: int) -> Reader:
     """Return the callback of an option that turns a span of time into a number of seconds."""
 
     def read(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:

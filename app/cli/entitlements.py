@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 import sqlalchemy as sa
-from scim2_models import Context, Resource, SearchRequest
+from scim2_models import Context, Resource, SearchRequest, UniquenessException
 
 from app.cli.durations import seconds
 from app.cli.failures import Unable
 from app.cli.printing import print_json, print_table
 from app.cli.tenancy import Work, json_option, reading, tenant_option, writing
-from app.directory.entitlements import POLICY_SCHEMA
+from app.directory.entitlements import ENTITLEMENT_SCHEMA, LONGEST_LIFETIME
 from app.operator.views import list_document, whole
 from app.rights.words import duration
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
@@ -24,8 +24,6 @@ from app.scim.storage import DirectoryStorage
 from app.store.tables import entitlement as entitlement_table
 from app.store.tables import resource
 from app.store.unit_of_work import Unit
-
-ENTITLEMENT_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Entitlement"
 
 _PAGE = 1000
 
@@ -56,7 +54,10 @@ def entitlement() -> None:
     "--path", "paths", multiple=True, help="A path that may be called, such as /orders/*. Repeatable."
 )
 @click.option(
-    "--lifetime", metavar="SPAN", callback=seconds(least=1), help="How long its keys last, such as 90d."
+    "--lifetime",
+    metavar="SPAN",
+    callback=seconds(least=1, most=LONGEST_LIFETIME),
+    help="How long its keys last, such as 90d.",
 )
 @tenant_option
 @json_option
@@ -75,6 +76,8 @@ def create(
     as_program: bool,
 ) -> None:
     """Make the entitlement VALUE: the exact text that an identity provider assigns."""
+    if "" in (value, *scopes, *roles, *groups, *methods, *paths):
+        raise click.UsageError("an empty text names nothing")
     policy: dict[str, Any] = {
         "audience": audience,
         "scopes": list(scopes),
@@ -85,10 +88,10 @@ def create(
     with writing(tenant) as work:
         policy["groups"] = [{"value": _group_id(work.unit, group)} for group in groups]
         document = {
-            "schemas": [ENTITLEMENT_SCHEMA, POLICY_SCHEMA],
+            "schemas": [ENTITLEMENT_SCHEMA],
             "value": value,
             "display": display,
-            POLICY_SCHEMA: policy,
+            **policy,
         }
         made = Entitlements(work).create(_without_empty(document))
     if as_program:
@@ -154,13 +157,17 @@ class Entitlements:
     def create(self, document: dict[str, Any]) -> dict[str, Any]:
         """Create one.
 
-        :raises SCIMException: when the document is not what it must be, or its value is taken.
+        :raises Unable: when there is one of this value already.
+        :raises SCIMException: when the document is not what it must be.
         """
         with self._provider:
             asked = self._service.read_creation(
                 self._type, json.dumps(document).encode(), "application/scim+json"
             )
-            return _document(self._storage.create(self._type, asked))
+            try:
+                return _document(self._storage.create(self._type, asked))
+            except UniquenessException as error:
+                raise Unable(f"there is an entitlement {document['value']!r} already") from error
 
     def list(self) -> list[dict[str, Any]]:
         """Return all of them by their values."""
@@ -252,18 +259,17 @@ def _print(found: Sequence[dict[str, Any]]) -> None:
 
 
 def _row(document: dict[str, Any]) -> tuple[object, ...]:
-    policy = document.get(POLICY_SCHEMA) or {}
-    conditions = policy.get("conditions") or {}
-    keys = policy.get("keyPolicy") or {}
+    conditions = document.get("conditions") or {}
+    keys = document.get("keyPolicy") or {}
     lifetime = keys.get("lifetimeSeconds")
     lasts = f", for {duration(lifetime * 1_000_000)}" if lifetime is not None else ""
     return (
         document["value"],
         document["id"],
-        policy.get("audience"),
-        " ".join(policy.get("scopes") or []),
+        document.get("audience"),
+        " ".join(document.get("scopes") or []),
         " ".join([*(conditions.get("methods") or []), *(conditions.get("paths") or [])]),
         f"{keys.get('issuance') or 'manual'}{lasts}",
-        ", ".join(each["value"] for each in policy.get("roles") or []),
-        ", ".join(each.get("display") or each["value"] for each in policy.get("groups") or []),
+        ", ".join(each["value"] for each in document.get("roles") or []),
+        ", ".join(each.get("display") or each["value"] for each in document.get("groups") or []),
     )

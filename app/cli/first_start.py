@@ -84,7 +84,7 @@ These tokens are shown this once; they expire on {expiry}.
 Try next, in another terminal:
 
   {command} tour
-  {command} entitlement create orders-read
+  {command} entitlement create orders-read --issuance automatic --scope orders.read
   echo 'Authorization: Bearer {tokens.scim}' | curl -sH @- {root_url}/scim/v2/Users
 """
 

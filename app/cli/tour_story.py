@@ -14,8 +14,7 @@ from app.cli.tour_steps import Steps, StoryEnds, answered, denied, document, lis
 USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTRA_GROUP: Final = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
-ENTITLEMENT: Final = "urn:ietf:params:scim:schemas:core:2.0:Entitlement"
-POLICY: Final = "urn:keysteward:scim:schemas:extension:1.0:EntitlementPolicy"
+ENTITLEMENT: Final = "urn:keysteward:scim:schemas:core:1.0:Entitlement"
 PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 CALL: Final = ("GET", "/orders/17")
@@ -89,18 +88,16 @@ class Story:
             made = document(answered(scim.send("POST", "/Groups", body, ENTRA), 201), "id")
             self._group_id = made["id"]
         with self._steps.take("you", "map an entitlement to the group", needed=True) as outcome:
-            body = {
-                "schemas": [ENTITLEMENT, POLICY],
+            mapped: dict[str, Any] = {
+                "schemas": [ENTITLEMENT],
                 "value": self._value,
                 "display": "Read orders",
-                POLICY: {
-                    "scopes": ["orders.read"],
-                    "conditions": {"methods": ["GET"], "paths": ["/orders/*"]},
-                    "keyPolicy": {"issuance": "automatic"},
-                    "groups": [{"value": self._group_id}],
-                },
+                "scopes": ["orders.read"],
+                "conditions": {"methods": ["GET"], "paths": ["/orders/*"]},
+                "keyPolicy": {"issuance": "automatic"},
+                "groups": [{"value": self._group_id}],
             }
-            answered(scim.send("POST", "/Entitlements", body, ENTRA), 201)
+            answered(scim.send("POST", "/Entitlements", mapped, ENTRA), 201)
             outcome.detail = "orders.read, GET /orders/*, keys by themselves"
 
     def _join(self) -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from inspect import isclass
 from typing import Any
 
-from scim2_models import BaseModel, Extension, Path, Resource, Uniqueness
+from scim2_models import BaseModel, Extension, Mutability, Path, Resource, Uniqueness
 from scim2_models.path import AttributeBinding
 
-HELD_ELSEWHERE = frozenset({"id", "meta", "members", "groups"})
-"""Attributes of a resource that columns and other tables hold."""
+HELD_ELSEWHERE = frozenset({"id", "meta", "members"})
+"""Attributes of a resource that columns and other tables hold, beside a user's groups."""
 
 _MATCHED = frozenset({"externalid", "displayname", "emails.value"})
 _LONGEST = 256
@@ -41,7 +42,8 @@ def name_of(field: str) -> str:
 def place_of(binding: AttributeBinding) -> tuple[str, ...]:
     """Return the path of a bound attribute's head in the comparable form."""
     head = name_of(binding.field_name)
-    return (name_of(binding.model.__name__), head) if _is_extension(binding.model) else (head,)
+    schema = getattr(binding.model, "__schema__", None)
+    return (str(schema).lower(), head) if _is_extension(binding.model) else (head,)
 
 
 def is_numeric(binding: AttributeBinding) -> bool:
@@ -71,25 +73,30 @@ def compared(binding: AttributeBinding, value: Any) -> str | int | float | None:
 
 
 def comparable(resource: Resource[Any]) -> dict[str, Any]:
-    """Return the comparable form of a resource, without what is held elsewhere and what is unassigned."""
+    """Return the comparable form of a resource, without what is held elsewhere and what is unassigned.
+
+    Names are in lower case, and what an extension holds stands under the URN of its schema. A string that the
+    policy cannot prepare is left out.
+    """
     form: dict[str, Any] = {}
     for binding, host in _attributes(type(resource)):
         owner = getattr(resource, host, None) if host else resource
         value = getattr(owner, binding.field_name, None) if owner is not None else None
-        if value in (None, []):
-            continue
         *above, head = place_of(binding)
-        where = form
-        for name in above:
-            where = where.setdefault(name, {})
         if binding.sub_field_name is None:
-            where[head] = _each(binding, value)
-        elif isinstance(value, list):
-            items = where.setdefault(head, [{} for _ in value])
-            for item, written in zip(value, items, strict=True):
-                _write(written, binding, getattr(item, binding.sub_field_name, None))
-        else:
-            _write(where.setdefault(head, {}), binding, getattr(value, binding.sub_field_name, None))
+            _write(form, above, head, _each(binding, value))
+            continue
+        sub = name_of(binding.sub_field_name)
+        if not isinstance(value, list):
+            _write(form, [*above, head], sub, _each(binding, getattr(value, binding.sub_field_name, None)))
+        elif entries := [entry for entry in value if not _is_unassigned(entry)]:
+            written = _within(form, above).setdefault(head, [{} for _ in entries])
+            for entry, place in zip(entries, written, strict=True):
+                _write(place, [], sub, _each(binding, getattr(entry, binding.sub_field_name, None)))
+    model = type(resource)
+    listed = Path[model]("schemas").resolve()  # type: ignore[valid-type]
+    if listed is not None:
+        form["schemas"] = _each(listed, _schemas(resource, form))
     return form
 
 
@@ -117,7 +124,7 @@ def matchable(resource: Resource[Any]) -> list[MatchValue]:
 
 def matched_attribute(binding: AttributeBinding) -> str | None:
     """Return the name under which an attribute's values are indexed, or None when they are not."""
-    if binding.target_type is not str or _is_extension(binding.model):
+    if binding.target_type is not str or binding.field_name in HELD_ELSEWHERE or _is_extension(binding.model):
         return None
     urn = binding.urn.lower()
     return urn if is_unique(binding) or urn.rpartition(":")[2] in _MATCHED else None
@@ -135,18 +142,38 @@ def match_key(prepared: str) -> str:
     return prepared if len(encoded) <= _LONGEST else f"sha256:{hashlib.sha256(encoded).hexdigest()}"
 
 
-def _write(written: dict[str, Any], binding: AttributeBinding, value: Any) -> None:
-    if value not in (None, []):
-        assert binding.sub_field_name is not None
-        prepared = _each(binding, value)
-        if prepared is not None:
-            written[name_of(binding.sub_field_name)] = prepared
+def _within(form: dict[str, Any], above: Sequence[str]) -> dict[str, Any]:
+    for name in above:
+        form = form.setdefault(name, {})
+    return form
+
+
+def _write(form: dict[str, Any], above: Sequence[str], name: str, prepared: Any) -> None:
+    if prepared is not None:
+        _within(form, above)[name] = prepared
 
 
 def _each(binding: AttributeBinding, value: Any) -> Any:
     if isinstance(value, list):
-        return [_prepared(binding, each) for each in value]
+        return [_prepared(binding, each) for each in value] or None
     return _prepared(binding, value)
+
+
+def _is_unassigned(entry: Any) -> bool:
+    """Whether an entry of a list says nothing: the document does not keep it (RFC 7643 §2.5)."""
+    return entry is None or all(getattr(entry, field) in (None, []) for field in type(entry).model_fields)
+
+
+def _schemas(resource: Resource[Any], form: dict[str, Any]) -> list[str]:
+    """The schemas that the document lists: those of the extensions that say something, beside its own."""
+    model = type(resource)
+    extensions = list(model.get_extension_models())
+    known = [str(model.__schema__), *extensions]
+    return [
+        known[0],
+        *(urn for urn in extensions if urn.lower() in form),
+        *(urn for urn in resource.schemas if urn not in known),
+    ]
 
 
 def _prepared(binding: AttributeBinding, value: Any) -> str | int | float | None:
@@ -154,6 +181,11 @@ def _prepared(binding: AttributeBinding, value: Any) -> str | int | float | None
         return compared(binding, value)
     except ValueError:
         return None
+
+
+def _is_derived(binding: AttributeBinding) -> bool:
+    """Whether the server says what the attribute holds, as it does of ``User.groups``."""
+    return bool(binding.model.get_field_annotation(binding.field_name, Mutability) == Mutability.read_only)
 
 
 def _is_extension(model: type) -> bool:
@@ -166,7 +198,7 @@ def _attributes(model: type[Resource[Any]]) -> list[tuple[AttributeBinding, str 
     found = []
     for path in Path[model].iter_paths():  # type: ignore[valid-type]
         binding = path.resolve()
-        if binding is None or binding.field_name in HELD_ELSEWHERE:
+        if binding is None or binding.field_name in HELD_ELSEWHERE or _is_derived(binding):
             continue
         target = binding.target_type
         if not (isclass(target) and issubclass(target, BaseModel)):

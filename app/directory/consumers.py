@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
-from app.directory.errors import ValueUnmatched
+from app.directory.errors import MomentInvalid, ValueUnmatched
 from app.keys.lifecycle import revoke
 from app.ledger.events import Event, record
 from app.store.tables import FOREVER, activity, consumer, direct_value, key, mapping, membership
@@ -33,13 +33,16 @@ class ConsumerState:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> ConsumerState:
-        """Read the state from a User document. A user whose ``active`` is unassigned is not active."""
+        """Read the state from a User document. A user whose ``active`` is unassigned is not active.
+
+        :raises MomentInvalid: when an access date is no date and time.
+        """
         extension = document.get(CONSUMER_SCHEMA) or {}
         return cls(
             user_name=document.get("userName") or "",
             active=document.get("active") is True,
-            access_starts_at=_moment(extension.get("accessStartsAt")),
-            access_ends_at=_moment(extension.get("accessEndsAt")),
+            access_starts_at=_moment("accessStartsAt", extension.get("accessStartsAt")),
+            access_ends_at=_moment("accessEndsAt", extension.get("accessEndsAt")),
             values=frozenset(
                 (kind, item["value"])
                 for kind, attribute in (("direct", "entitlements"), ("role", "roles"))
@@ -49,14 +52,20 @@ class ConsumerState:
         )
 
 
-def _moment(value: str | datetime | None) -> int | None:
+def _moment(name: str, value: str | None) -> int | None:
     if value is None:
         return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or "T" not in value.upper():
+        raise MomentInvalid(f"{name} is no date and time, such as 2026-11-30T17:00:00Z")
     if moment.tzinfo is None:
+        # HR systems leave the zone out; a time without one is UTC.
         moment = moment.replace(tzinfo=UTC)
-    # Bounded, so that the year 1 or 9999 stays a time the tables can hold and compare.
-    return min(max(int(moment.timestamp() * 1_000_000), 0), FOREVER - 1)
+    # Before 1970 is long ago, whenever it was.
+    return max((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 0)
 
 
 @contextmanager

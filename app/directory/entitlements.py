@@ -11,13 +11,17 @@ import sqlalchemy as sa
 
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
-from app.directory.errors import MemberUnknown
+from app.directory.errors import MemberUnknown, PolicyInvalid
 from app.keys.lifecycle import revoke
 from app.rights.paths import paths
 from app.store.tables import consumer, entitlement, key, key_entitlement, mapping, resource
 from app.store.unit_of_work import Unit
 
-POLICY_SCHEMA = "urn:keysteward:scim:schemas:extension:1.0:EntitlementPolicy"
+ENTITLEMENT_SCHEMA = "urn:keysteward:scim:schemas:core:1.0:Entitlement"
+
+ISSUANCES = ("automatic", "manual")
+LONGEST_LIFETIME = 2**31 - 1
+"""The longest life that a key policy may give a key, in seconds: 68 years."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +38,34 @@ class EntitlementState:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> EntitlementState:
-        """Read the state from an Entitlement document. Issuing is manual unless the policy says otherwise."""
-        policy = document.get(POLICY_SCHEMA) or {}
-        key_policy = policy.get("keyPolicy") or {}
-        seconds = key_policy.get("lifetimeSeconds")
+        """Read the state from an Entitlement document.
+
+        Issuing is manual unless the policy says otherwise. An entitlement that is not ``supported`` is listed
+        and grants nothing.
+
+        :raises PolicyInvalid: when the key policy cannot be followed.
+        """
+        key_policy = document.get("keyPolicy") or {}
+        issuance, seconds = key_policy.get("issuance") or "manual", key_policy.get("lifetimeSeconds")
+        if issuance not in ISSUANCES:
+            raise PolicyInvalid(f"keyPolicy.issuance is one of: {', '.join(ISSUANCES)}")
+        if seconds is not None and not 0 < seconds <= LONGEST_LIFETIME:
+            raise PolicyInvalid(f"keyPolicy.lifetimeSeconds is between 1 and {LONGEST_LIFETIME}")
+        named = {
+            (kind, each["value"])
+            for kind, attribute in (("role", "roles"), ("group", "groups"))
+            for each in document.get(attribute) or []
+            if each.get("value")
+        }
         return cls(
             value=document["value"],
-            audience=policy.get("audience"),
-            scopes=tuple(policy.get("scopes") or ()),
-            conditions=policy.get("conditions") or {},
-            issuance=key_policy.get("issuance") or "manual",
+            audience=document.get("audience"),
+            scopes=tuple(document.get("scopes") or ()),
+            conditions=document.get("conditions") or {},
+            issuance=issuance,
             key_lifetime=None if seconds is None else seconds * 1_000_000,
             mappings=frozenset(
-                {("direct", document["value"])}
-                | {("role", each["value"]) for each in policy.get("roles") or [] if each.get("value")}
-                | {("group", each["value"]) for each in policy.get("groups") or [] if each.get("value")}
+                () if document.get("supported") is False else named | {("direct", document["value"])}
             ),
         )
 
@@ -138,9 +155,8 @@ def forget_entitlement(unit: Unit, entitlement_id: str) -> None:
             revoke(unit, key_id, "entitlement_deleted")
 
 
-def mapped_groups(unit: Unit, entitlement_ids: list[str]) -> dict[str, list[tuple[str, str | None]]]:
-    """Return the groups that some entitlements are mapped to now, as (id, displayName)."""
-    found: dict[str, list[tuple[str, str | None]]] = {}
+def mapped_groups(unit: Unit, entitlement_ids: list[str]) -> dict[tuple[str, str], str | None]:
+    """Return the displayName of each group that some entitlements are mapped to, by (entitlement, group)."""
     statement = (
         sa.select(
             mapping.c.entitlement_id,
@@ -151,11 +167,8 @@ def mapped_groups(unit: Unit, entitlement_ids: list[str]) -> dict[str, list[tupl
         .where(
             holding(unit, mapping), mapping.c.kind == "group", mapping.c.entitlement_id.in_(entitlement_ids)
         )
-        .order_by(mapping.c.id)
     )
-    for row in unit.execute(statement):
-        found.setdefault(row.entitlement_id, []).append((row.value, row.display))
-    return found
+    return {(row.entitlement_id, row.value): row.display for row in unit.execute(statement)}
 
 
 def _assert_mappings(unit: Unit, entitlement_id: str, wanted: frozenset[tuple[str, str]]) -> None:

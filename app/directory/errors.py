@@ -27,5 +27,13 @@ class MemberUnknown(DirectoryError):
     """A member, or a mapped group, is no user or group of the tenant."""
 
 
+class PolicyInvalid(DirectoryError):
+    """An entitlement's key policy says what cannot be followed."""
+
+
+class MomentInvalid(DirectoryError):
+    """A moment is no date and time with its zone (RFC 3339)."""
+
+
 class ValueUnmatched(DirectoryError):
     """A value on a user names no known entitlement, and the tenant refuses such values."""

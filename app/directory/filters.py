@@ -21,10 +21,10 @@ from scim2_models.path import (
     ValuePath,
 )
 
-from app.directory.comparable import compared, is_numeric, match_key, matched_attribute, name_of, place_of
+from app.directory.columns import Columns
+from app.directory.comparable import compared, match_key, matched_attribute, name_of, place_of
 from app.directory.elements import Elements, GroupElements, JsonElements, MemberElements
-from app.directory.operands import compare, is_present
-from app.store.json_access import JsonColumn
+from app.directory.operands import compare, incomparable, is_present, refuse_unstorable
 from app.store.tables import attribute_value, resource
 from app.store.unit_of_work import Unit
 
@@ -43,9 +43,9 @@ def compile_filter(
 
     :raises InvalidFilterException: when the filter has too many comparisons, or compares what SQL cannot.
     """
-    bound = ScimFilter[model](str(scim_filter))  # type: ignore[valid-type]
-    if _comparisons(bound.ast) > MOST_COMPARISONS:
+    if _comparisons(scim_filter.ast) > MOST_COMPARISONS:
         raise InvalidFilterException(detail=f"A filter has at most {MOST_COMPARISONS} comparisons")
+    bound = ScimFilter[model](str(scim_filter))  # type: ignore[valid-type]
     return _Compiler(bound, unit, type_name).visit(bound.ast)
 
 
@@ -69,8 +69,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         self.bound = bound
         self.unit = unit
         self.type_name = type_name
-        self.postgresql = unit.connection.dialect.name == "postgresql"
-        self.document = JsonColumn(resource.c.comparable, self.postgresql)
+        self.columns = Columns(unit, type_name)
 
     def visit_not(self, node: Not) -> sa.ColumnElement[bool]:
         return sa.not_(self.visit(node.expr))
@@ -85,45 +84,22 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
             return NEVER
         if (indexed := self._by_index(binding, node)) is not None:
             return indexed
-        column = self._own_column(binding)
-        if column is not None:
-            return compare(column, binding, node)
+        if _complex(binding.target_type) is not None:
+            return self._compare_complex(binding, node)
+        if _is_nested_list(binding):
+            raise _list_in_a_list(binding)
         if binding.is_multivalued:
             member = name_of(binding.sub_field_name) if binding.sub_field_name else None
             return _any_or_none(self._elements(binding), member, binding, node)
         if binding.target_is_multivalued:
             return _any_or_none(self._sub_elements(binding), None, binding, node)
-        return compare(self._single(binding), binding, node)
+        return compare(self.columns.single(binding), binding, node)
 
     def visit_present(self, node: Present) -> sa.ColumnElement[bool]:
         binding = self.bound.resolve(node.attr_path, strict=False)
         if binding is None:
             return NEVER
-        if binding.field_name in ("id", "meta"):
-            column = self._own_column(binding)
-            return sa.true() if column is None else column.is_not(None)
-        if binding.is_multivalued:
-            elements = self._elements(binding)
-            return elements.any(_element_present(elements, binding))
-        if binding.target_is_multivalued:
-            return self._sub_elements(binding).any(sa.true())
-        complex_model = _complex(binding.target_type)
-        if complex_model is None:
-            return is_present(self._single(binding), binding)
-        subs = [
-            self.bound.resolve(AttrPath(node.attr_path.attr, field, node.attr_path.uri), strict=False)
-            for field in _sub_names(complex_model)
-        ]
-        return sa.or_(
-            sa.false(),
-            *(
-                self._sub_elements(sub).any(sa.true())
-                if sub.target_is_multivalued
-                else is_present(self._single(sub), sub)
-                for sub in subs
-                if sub is not None
-            ),
-        )
+        return self._present(binding, node.attr_path)
 
     def visit_value_path(self, node: ValuePath) -> sa.ColumnElement[bool]:
         binding = self.bound.resolve(node.attr_path, strict=False)
@@ -131,12 +107,57 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
             return NEVER
         elements = self._elements(binding)
         inner = _ElementCompiler(self.bound, node.attr_path, binding, elements)
-        return elements.any(inner.visit(node.val_filter))
+        found = elements.any(inner.visit(node.val_filter))
+        # An entry must have the value, so the index can name the few resources that may be meant.
+        indexed = [
+            condition
+            for term in _conjuncts(node.val_filter)
+            if isinstance(term, Comparison) and (operand := inner.binding_of(term.attr_path)) is not None
+            if (condition := self._by_index(operand, term)) is not None
+        ]
+        return sa.and_(*indexed, found)
+
+    def _compare_complex(self, binding: AttributeBinding, node: Comparison) -> sa.ColumnElement[bool]:
+        """An attribute with sub-attributes is equal to no simple value; it can only be unassigned."""
+        if node.value is not None:
+            return incomparable(node.op)
+        if node.op not in (CompareOperator.eq, CompareOperator.ne):
+            return NEVER
+        assigned = self._assigned(binding)
+        return assigned if node.op == CompareOperator.ne else sa.not_(assigned)
+
+    def _assigned(self, binding: AttributeBinding) -> sa.ColumnElement[bool]:
+        if binding.field_name == "meta":
+            return sa.true()
+        if binding.is_multivalued:
+            return self._elements(binding).any(sa.true())
+        return self.columns.document.text(*place_of(binding)).is_not(None)
+
+    def _present(self, binding: AttributeBinding, attr_path: AttrPath) -> sa.ColumnElement[bool]:
+        if binding.is_multivalued:
+            elements = self._elements(binding)
+            return elements.any(_element_present(elements, binding))
+        if binding.target_is_multivalued:
+            sub_elements = self._sub_elements(binding)
+            return sub_elements.any(is_present(sub_elements.column(None, binding), binding))
+        complex_model = _complex(binding.target_type)
+        if complex_model is None:
+            return is_present(self.columns.single(binding), binding)
+        subs = (AttrPath(attr_path.attr, field, attr_path.uri) for field in complex_model.model_fields)
+        return sa.or_(
+            NEVER,
+            *(
+                self._present(sub, sub_path)
+                for sub_path in subs
+                if (sub := self.bound.resolve(sub_path, strict=False)) is not None
+            ),
+        )
 
     def _by_index(self, binding: AttributeBinding, node: Comparison) -> sa.ColumnElement[bool] | None:
         attribute = matched_attribute(binding)
         if attribute is None or node.op != CompareOperator.eq or not isinstance(node.value, str):
             return None
+        refuse_unstorable(node.value)
         try:
             value = compared(binding, node.value)
         except ValueError:
@@ -149,43 +170,16 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
             )
         )
 
-    def _own_column(self, binding: AttributeBinding) -> sa.ColumnElement[Any] | None:
-        """The column of an attribute that the table itself holds."""
-        if binding.field_name == "id":
-            return resource.c.id
-        if binding.field_name != "meta":
-            return None
-        match binding.sub_field_name:
-            case "created":
-                return resource.c.created_at
-            case "last_modified":
-                return resource.c.modified_at
-            case "resource_type":
-                return sa.literal(compared(binding, self.type_name), sa.Text)
-            case "version":
-                version = sa.literal('W/"') + sa.cast(resource.c.revision, sa.Text) + sa.literal('"')
-                return version if binding.case_exact else sa.func.lower(version)
-            case None:
-                return None
-            case _:
-                return sa.null()
-
-    def _single(self, binding: AttributeBinding) -> sa.ColumnElement[Any]:
-        path = place_of(binding)
-        if binding.sub_field_name is not None:
-            path = (*path, name_of(binding.sub_field_name))
-        return self.document.number(*path) if is_numeric(binding) else self.document.text(*path)
-
     def _elements(self, binding: AttributeBinding) -> Elements:
         if binding.field_name == "members":
             return MemberElements(self.unit)
         if binding.field_name == "groups" and self.type_name == "User":
             return GroupElements(self.unit)
-        return JsonElements(self.document.array(*place_of(binding)))
+        return JsonElements(self.columns.document.array(*place_of(binding)))
 
     def _sub_elements(self, binding: AttributeBinding) -> Elements:
         assert binding.sub_field_name is not None
-        return JsonElements(self.document.array(*place_of(binding), name_of(binding.sub_field_name)))
+        return JsonElements(self.columns.document.array(*place_of(binding), name_of(binding.sub_field_name)))
 
 
 class _ElementCompiler(FilterVisitor[sa.ColumnElement[bool]]):
@@ -218,18 +212,24 @@ class _ElementCompiler(FilterVisitor[sa.ColumnElement[bool]]):
     def visit_value_path(self, node: ValuePath) -> sa.ColumnElement[bool]:
         return NEVER
 
-    def _operand(self, attr_path: AttrPath) -> tuple[sa.ColumnElement[Any], AttributeBinding] | None:
+    def binding_of(self, attr_path: AttrPath) -> AttributeBinding | None:
+        """Return what a path inside the brackets is about; None when an element has no such attribute."""
         if attr_path.sub_attr is not None or attr_path.uri is not None:
             return None
         if not self.is_complex:
             # A list of plain values: "value" stands for the element itself.
-            if attr_path.attr.lower() != "value":
-                return None
-            return self.elements.column(None, self.head_binding), self.head_binding
+            return self.head_binding if attr_path.attr.lower() == "value" else None
         inner = self.bound.resolve(AttrPath(self.head.attr, attr_path.attr, self.head.uri), strict=False)
-        if inner is None or inner.sub_field_name is None:
+        if inner is not None and _is_nested_list(inner):
+            raise _list_in_a_list(inner)
+        return inner
+
+    def _operand(self, attr_path: AttrPath) -> tuple[sa.ColumnElement[Any], AttributeBinding] | None:
+        binding = self.binding_of(attr_path)
+        if binding is None:
             return None
-        return self.elements.column(name_of(inner.sub_field_name), inner), inner
+        member = name_of(binding.sub_field_name) if binding.sub_field_name else None
+        return self.elements.column(member, binding), binding
 
 
 def _any_or_none(
@@ -263,5 +263,14 @@ def _complex(target: Any) -> type[BaseModel] | None:
     return target if isclass(target) and issubclass(target, BaseModel) else None
 
 
-def _sub_names(model: type[BaseModel]) -> list[str]:
-    return list(model.model_fields)
+def _is_nested_list(binding: AttributeBinding) -> bool:
+    """Whether each element of a list has a list of its own here."""
+    return bool(binding.is_multivalued and binding.sub_field_name and binding.target_is_multivalued)
+
+
+def _list_in_a_list(binding: AttributeBinding) -> InvalidFilterException:
+    return InvalidFilterException(detail=f"{binding.urn} cannot be compared: it is a list in each of a list")
+
+
+def _conjuncts(node: FilterNode) -> tuple[FilterNode, ...]:
+    return node.terms if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_ else (node,)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from scim2_models import Resource, SearchRequest
+from scim2_models import InvalidPathException, Resource, SearchRequest
 from scim2_models.path import AttributeBinding
 
+from app.directory.columns import Columns
 from app.directory.comparable import is_numeric, name_of, place_of
-from app.store.json_access import JsonColumn
 from app.store.tables import resource
 from app.store.unit_of_work import Unit
 
@@ -20,38 +20,43 @@ def order_of(
 ) -> list[sa.ColumnElement[Any]]:
     """Return what a search of some resource types is ordered by, ending in what no two resources share.
 
-    Missing values come last, or first when the order is descending.
+    Missing values come last, or first when the order is descending. Equal values are in the order of their
+    resources' creation, in either direction.
+
+    :raises InvalidPathException: when the attribute cannot be sorted by in SQL.
     """
     tie: list[sa.ColumnElement[Any]] = [resource.c.created_at, resource.c.id]
     if search_request.sort_by is None:
         return tie
-    values = [
-        (resource.c.type == type_name, value)
-        for type_name, model in models
-        if (binding := search_request.sort_binding(model)) is not None
-        and (value := _value(unit, binding)) is not None
-    ]
-    if not values:
+    of_kind: dict[bool, list[tuple[sa.ColumnElement[bool], sa.ColumnElement[Any]]]] = {}
+    for type_name, model in models:
+        binding = search_request.sort_binding(model)
+        if binding is not None:
+            value = _value(unit, type_name, binding)
+            of_kind.setdefault(is_numeric(binding), []).append((resource.c.type == type_name, value))
+    if not of_kind:
         return tie
-    value = values[0][1] if len(models) == 1 else sa.case(*values, else_=sa.null())
+    if len(models) == 1:
+        values = [value for [(_, value)] in of_kind.values()]
+    else:
+        # A column holds numbers or texts: types that call both by one name need one of each.
+        values = [sa.case(*of_types, else_=sa.null()) for of_types in of_kind.values()]
+    missing = sa.and_(*(value.is_(None) for value in values))
     if search_request.sort_order == SearchRequest.SortOrder.descending:
-        return [value.is_(None).desc(), value.desc(), *(each.desc() for each in tie)]
-    return [value.is_(None), value, *tie]
+        return [missing.desc(), *(value.desc() for value in values), *tie]
+    return [missing, *values, *tie]
 
 
-def _value(unit: Unit, binding: AttributeBinding) -> sa.ColumnElement[Any] | None:
-    if binding.field_name == "id":
-        return resource.c.id
-    if binding.field_name == "meta":
-        columns = {"created": resource.c.created_at, "last_modified": resource.c.modified_at}
-        return columns.get(binding.sub_field_name or "")
-    document = JsonColumn(resource.c.comparable, unit.connection.dialect.name == "postgresql")
-    path = place_of(binding)
-    member = name_of(binding.sub_field_name) if binding.sub_field_name else None
+def _value(unit: Unit, type_name: str, binding: AttributeBinding) -> sa.ColumnElement[Any]:
+    if binding.field_name == "members" or (binding.field_name == "groups" and type_name == "User"):
+        raise _unsortable(binding, "is held by other resources")
+    if binding.sub_field_name is not None and binding.target_is_multivalued:
+        raise _unsortable(binding, "has several values")
+    columns = Columns(unit, type_name)
     if not binding.is_multivalued:
-        path = path if member is None else (*path, member)
-        return document.number(*path) if is_numeric(binding) else document.text(*path)
-    array = document.array(*path)
+        return columns.single(binding)
+    array = columns.document.array(*place_of(binding))
+    member = name_of(binding.sub_field_name) if binding.sub_field_name else None
     column = array.number(member) if is_numeric(binding) else array.text(member)
     # The value of the primary element, else of the first.
     primary = [] if member is None else [sa.func.coalesce(array.number("primary"), 0).desc()]
@@ -62,3 +67,7 @@ def _value(unit: Unit, binding: AttributeBinding) -> sa.ColumnElement[Any] | Non
         .limit(1)
         .scalar_subquery()
     )
+
+
+def _unsortable(binding: AttributeBinding, why: str) -> InvalidPathException:
+    return InvalidPathException(path=binding.urn, detail=f"{binding.urn} {why} and cannot be sorted on")

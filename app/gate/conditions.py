@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
-# An escape that is none, an encoded separator or an encoded NUL: two parsers may read such a path differently.
+# An escape that is none, an encoded separator, an encoded NUL: two parsers may read such a path differently.
 _AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|%2f|%5c|%00|[\\\x00-\x20\x7f]", re.IGNORECASE)
 
 

@@ -82,13 +82,10 @@ def _decision(
 def _presented(headers: Headers) -> Secret | Deny:
     """Return the caller's key: ``Authorization: Bearer`` or ``X-API-Key``, one key and no more."""
     texts = set()
-    for value in headers.getlist("Authorization"):
-        scheme, _, credential = value.strip().partition(" ")
-        if scheme.lower() == "bearer" and credential.strip():
-            texts.add(credential.strip())
-        elif value.strip():
-            texts.add(value.strip())
-    texts |= {value.strip() for value in headers.getlist("X-API-Key") if value.strip()}
+    for value in _values(headers, "Authorization"):
+        scheme, _, credential = value.partition(" ")
+        texts.add(credential.strip() if scheme.lower() == "bearer" and credential else value)
+    texts |= _values(headers, "X-API-Key")
     if not texts:
         return Deny(Reason.NO_KEY)
     if len(texts) > 1:
@@ -99,6 +96,12 @@ def _presented(headers: Headers) -> Secret | Deny:
         return parse(text)
     except SecretMalformed:
         return Deny(Reason.KEY_MALFORMED)
+
+
+def _values(headers: Headers, name: str) -> set[str]:
+    """Return the values of a header; servers hand over a repeated one joined by commas (RFC 9110 §5.3)."""
+    parts = (part.strip() for value in headers.getlist(name) for part in value.split(","))
+    return {part for part in parts if part}
 
 
 def _call(below: bool) -> Call:

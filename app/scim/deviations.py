@@ -60,16 +60,10 @@ class Deviation(StrEnum):
     NUMBER_AS_TEXT = "number_for_text"
     """A string is sent as a whole number."""
 
-    TIME_WITHOUT_ZONE = "time_without_zone"
-    """A time says no zone; it is taken as UTC."""
-
 
 _PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _TEXTUAL: Final = frozenset({"string", "reference", "dateTime", "binary"})
-_TIME: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?P<zone>[Zz]|[+-]\d\d:\d\d)?", re.ASCII
-)
 _BESIDE_A_VALUE: Final = frozenset({"value", "$ref", "display", "type", "primary"})
 _JSON_MEMBERS: Final = {"displayname": "display", "display": "display", "type": "type"}
 
@@ -79,7 +73,7 @@ class Reading:
 
     :param tolerated: what is put right; everything else is left as it is.
     :param found: where what was put right is noted, in the order of its first appearance.
-    :param refuses: whether a boolean, a time or an integer that is none is refused here; if not, the library
+    :param refuses: whether a boolean or an integer that is none is refused here; if not, the library
         gets a value in its place that it refuses itself.
     """
 
@@ -101,7 +95,7 @@ class Reading:
     def resource(self, body: Any) -> Any:
         """Return the body of a creation or a replacement as the library is to read it.
 
-        :raises InvalidValueException: when a boolean, a time or an integer is none.
+        :raises InvalidValueException: when a boolean or an integer is none.
         """
         if not isinstance(body, dict):
             return body
@@ -121,7 +115,7 @@ class Reading:
     def patch(self, body: Any) -> Any:
         """Return the body of a PATCH as the library is to read it.
 
-        :raises InvalidValueException: when a boolean, a time or an integer is none.
+        :raises InvalidValueException: when a boolean or an integer is none.
         """
         operations = member(body, "Operations")
         if not isinstance(operations, list):
@@ -267,8 +261,6 @@ class Reading:
             return self._refused(f"{place} is a whole number. Send it as a JSON number.")
         if value == "" and attribute.type in _TEXTUAL and not attribute.identifies:
             return None if self._tolerate(Deviation.EMPTY_STRING) else value
-        if attribute.type == "dateTime":
-            return self._time(place, value)
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if attribute.type == "string" and is_number and self._tolerate(Deviation.NUMBER_AS_TEXT):
             return str(value)
@@ -281,16 +273,6 @@ class Reading:
         if meant is not None and self._tolerate(Deviation.BOOLEAN_AS_TEXT):
             return meant
         return self._refused(f"{place} is true or false. Send it as a JSON boolean.")
-
-    def _time(self, place: str, value: Any) -> Any:
-        match = _TIME.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            return self._refused(
-                f"{place} is a time. Send date, time and zone, such as 2026-01-31T18:00:00Z."
-            )
-        if match["zone"] is None and self._tolerate(Deviation.TIME_WITHOUT_ZONE):
-            return f"{value}Z"
-        return value
 
     def _unwrapped(self, attribute: Attribute, value: list[Any]) -> Any:
         """Return the one value in a list that should have been no list."""

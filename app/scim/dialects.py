@@ -45,7 +45,6 @@ DEFAULT_DIALECT: Final = "field"
 _IN_EVERY_DIALECT: Final = (
     Deviation.PASSWORD_DISCARDED,
     Deviation.SCHEMA_LETTER_CASE,
-    Deviation.TIME_WITHOUT_ZONE,
 )
 _OF_OKTA: Final = (
     *_IN_EVERY_DIALECT,
@@ -94,7 +93,7 @@ def normalise(
     :param body: what :func:`~app.scim.reading.read_json` returned.
     :param message: ``"resource"`` for a creation or a replacement, ``"patch"``, or ``"bulk"``.
     :param resource_type_name: whose resource it is; a bulk request's operations say it themselves.
-    :raises InvalidValueException: when a boolean, a time or an integer is none. In a bulk request the library
+    :raises InvalidValueException: when a boolean or an integer is none. In a bulk request the library
         is left to refuse it, so that its operation fails alone.
     """
     found: dict[Deviation, None] = {}

@@ -70,13 +70,7 @@ RESOURCE_TYPES: Final = (
         (ExtensionFile("enterprise-user.json"), ExtensionFile("consumer.json")),
     ),
     ResourceTypeFiles("Group", "/Groups", "Users and groups that belong together", "group.json"),
-    ResourceTypeFiles(
-        "Entitlement",
-        "/Entitlements",
-        "Rights to call something",
-        "entitlement.json",
-        (ExtensionFile("entitlement-policy.json"),),
-    ),
+    ResourceTypeFiles("Entitlement", "/Entitlements", "Rights to call something", "entitlement.json"),
 )
 """Every resource type that is served."""
 

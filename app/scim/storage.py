@@ -180,12 +180,8 @@ class DirectoryStorage(ScimStorage):
 
     def _content(self, name: str, resource: Resource[Any]) -> Content:
         document = self._dumped(resource)
-        for held_elsewhere in ("id", "meta", "members", "groups"):
+        for held_elsewhere in ("id", "meta", "members", *(() if name == "Entitlement" else ("groups",))):
             document.pop(held_elsewhere, None)
-        if name == "User":
-            # An unassigned `active` fails closed. A creation or a PUT that does not name it has got it by now.
-            document["active"] = document.get("active") is True
-        document.get(entitlements.POLICY_SCHEMA, {}).pop("groups", None)
         return Content(document, comparable(resource), matchable(resource))
 
     def _load(
@@ -228,14 +224,16 @@ class DirectoryStorage(ScimStorage):
                     }
                     for group in groups[each.id]
                 ]
-            if each.id in mapped:
-                document[entitlements.POLICY_SCHEMA] = {
-                    **document.get(entitlements.POLICY_SCHEMA, {}),
-                    "groups": [
-                        {"value": group_id, "$ref": f"Groups/{group_id}", "display": display}
-                        for group_id, display in mapped[each.id]
-                    ],
-                }
+            if each.type == "Entitlement" and "groups" in document:
+                document["groups"] = [
+                    {
+                        "display": mapped[each.id, group["value"]],
+                        **group,
+                        "$ref": f"Groups/{group['value']}",
+                    }
+                    for group in document["groups"]
+                    if (each.id, group.get("value")) in mapped
+                ]
             loaded.append(self._model(each.type).model_validate(document))
         return loaded
 

@@ -39,8 +39,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    # Of several connections that switch a new database over at the same time, one succeeds; SQLite refuses the
-    # others as "locked" at once, whatever their timeout.
+    # Of several connections that switch a new database over at the same time, one succeeds; SQLite refuses
+    # the others as "locked" at once, whatever their timeout.
     deadline = time.monotonic() + 30
     while True:
         try:

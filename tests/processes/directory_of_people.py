@@ -9,8 +9,7 @@ import httpx2
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
-ENTITLEMENT = "urn:ietf:params:scim:schemas:core:2.0:Entitlement"
-POLICY = "urn:keysteward:scim:schemas:extension:1.0:EntitlementPolicy"
+ENTITLEMENT = "urn:keysteward:scim:schemas:core:1.0:Entitlement"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
@@ -27,10 +26,11 @@ class Holder:
 
 def entitlement(value: str, **policy: Any) -> dict[str, Any]:
     return {
-        "schemas": [ENTITLEMENT, POLICY],
+        "schemas": [ENTITLEMENT],
         "value": value,
         "display": value,
-        POLICY: {"keyPolicy": {"issuance": "automatic"}, **policy},
+        "keyPolicy": {"issuance": "automatic"},
+        **policy,
     }
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 
@@ -88,8 +88,8 @@ class Server:
         """Wait until it answers."""
         while True:
             assert self.process.poll() is None, self.process.communicate()
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.root}/healthz").status_code == 200:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.root}/healthz").status_code == 200:
                     return
             time.sleep(0.02)
 
@@ -287,9 +287,9 @@ def test_bodies_in_chunks_arrive_and_are_held_to_the_limit(environment: Environm
     user = json.dumps({"schemas": [USER], "userName": "ada@example.com"}).encode()
     with serving(environment) as server:
         users = f"{server.root}/scim/v2/Users"
-        created = httpx.post(users, headers=headers, content=iter([user[:10], user[10:]]))
+        created = httpx2.post(users, headers=headers, content=iter([user[:10], user[10:]]))
         assert created.status_code == 201, created.text
-        padded = httpx.post(users, headers=headers, content=iter([user, b" " * (5 * 1024 * 1024)]))
+        padded = httpx2.post(users, headers=headers, content=iter([user, b" " * (5 * 1024 * 1024)]))
         assert padded.status_code == 413, padded.text
 
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from scim_bodies import (
+
+from tests.unit.scim.scim_bodies import (
     ENTERPRISE,
     KNOWN_GROUP,
     KNOWN_USER,

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import Path
-from scim_bodies import USER, created
 
 from app.scim.dialects import DIALECTS
 from app.scim.provider import load_provider
+from tests.unit.scim.scim_bodies import USER, created
 
 
 def key(dialect, value):

@@ -11,8 +11,7 @@ FILES = {
     "group.json": "urn:ietf:params:scim:schemas:core:2.0:Group",
     "enterprise-user.json": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
     "consumer.json": "urn:keysteward:scim:schemas:extension:1.0:Consumer",
-    "entitlement.json": "urn:ietf:params:scim:schemas:core:2.0:Entitlement",
-    "entitlement-policy.json": "urn:keysteward:scim:schemas:extension:1.0:EntitlementPolicy",
+    "entitlement.json": "urn:keysteward:scim:schemas:core:1.0:Entitlement",
 }
 CHARACTERISTICS = {
     *("name", "type", "multiValued", "description", "required"),
@@ -67,7 +66,6 @@ def test_no_password_is_ever_listed():
 
 def test_the_characteristics_that_the_rights_hang_on():
     user, group, entitlement = (attributes_of(f"{name}.json") for name in ("user", "group", "entitlement"))
-    policy = attributes_of("entitlement-policy.json")
     assert (user["userName"]["required"], user["userName"]["caseExact"], user["userName"]["uniqueness"]) == (
         True,
         False,
@@ -82,8 +80,8 @@ def test_the_characteristics_that_the_rights_hang_on():
         entitlement["value"]["uniqueness"],
     ) == (True, True, "server")
     for exact in ("audience", "scopes", "conditions.paths", "roles.value", "groups.value"):
-        assert policy[exact]["caseExact"] is True
-    assert policy["keyPolicy.issuance"]["canonicalValues"] == ["automatic", "manual"]
+        assert entitlement[exact]["caseExact"] is True
+    assert entitlement["keyPolicy.issuance"]["canonicalValues"] == ["automatic", "manual"]
     assert attributes_of("consumer.json").keys() == {"accessStartsAt", "accessEndsAt"}
 
 
