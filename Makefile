@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow lint format clean
+.PHONY: help run tour test test-slow check lint format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,11 +14,17 @@ help: ## List the targets
 run: $(VENV)/.for-run ## Start the server; the first start sets it up and prints its tokens
 	$(BIN)/keysteward serve
 
+tour: $(VENV)/.for-run ## See the product in one minute, on a server of its own
+	$(BIN)/keysteward tour
+
 test: $(VENV)/.for-test ## Run the tests
 	$(BIN)/pytest
 
 test-slow: $(VENV)/.for-test ## Run the tests that take longer than a coffee
 	$(BIN)/pytest -m slow --timeout 3600
+
+check: $(VENV)/.for-test ## Run the tests of one promise: make check P=p1
+	$(BIN)/pytest -v $(wildcard tests/*/test_$(P)_*.py)
 
 lint: $(VENV)/.for-lint ## Check style, types and the direction of imports
 	$(BIN)/ruff check

@@ -71,7 +71,7 @@ def _moment(name: str, value: str | None) -> int | None:
 @contextmanager
 def following(unit: Unit, consumer_id: str) -> Iterator[None]:
     """Enclose a change to one consumer: its keys' transitions are recorded, and due keys issued."""
-    with key_effects(unit, key.c.consumer_id == consumer_id, lambda: [consumer_id]):
+    with key_effects(unit, [key.c.consumer_id == consumer_id], lambda: [consumer_id]):
         yield
 
 

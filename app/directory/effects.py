@@ -22,14 +22,18 @@ from app.store.unit_of_work import Unit
 
 @contextmanager
 def key_effects(
-    unit: Unit, keys: sa.ColumnElement[bool], holders: Callable[[], Sequence[str]]
+    unit: Unit, keys: Sequence[sa.ColumnElement[bool]], holders: Callable[[], Sequence[str]]
 ) -> Iterator[None]:
     """Enclose a change that may move some keys.
 
-    :param keys: a condition on the table ``key``, true of every key that the change may move.
+    :param keys: conditions on the table ``key``; one of them is true of every key that the change may move.
     :param holders: the consumers whose grants the change may have brought, asked after the change.
     """
-    before = standings(unit, keys & key.c.revoked_at.is_(None))
+    before = {
+        each.key_id: each
+        for some_keys in keys
+        for each in standings(unit, some_keys & key.c.revoked_at.is_(None)).values()
+    }
     yield
     for some in batches(list(before)):
         _settle(unit, {each: before[each].state for each in some})

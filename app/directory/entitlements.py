@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,9 @@ from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import MemberUnknown, PolicyInvalid
 from app.keys.lifecycle import revoke
+from app.rights.chains import displays_of
 from app.rights.paths import paths
+from app.store.batches import batches
 from app.store.tables import consumer, entitlement, key, key_entitlement, mapping, resource
 from app.store.unit_of_work import Unit
 
@@ -76,7 +78,7 @@ def following(unit: Unit, entitlement_id: str) -> Iterator[None]:
     issued_for_it = key.c.id.in_(
         sa.select(key_entitlement.c.key_id).where(key_entitlement.c.entitlement_id == entitlement_id)
     )
-    with key_effects(unit, issued_for_it, lambda: _awaiting_keys(unit, entitlement_id)):
+    with key_effects(unit, [issued_for_it], lambda: _awaiting_keys(unit, entitlement_id)):
         yield
 
 
@@ -155,20 +157,16 @@ def forget_entitlement(unit: Unit, entitlement_id: str) -> None:
             revoke(unit, key_id, "entitlement_deleted")
 
 
-def mapped_groups(unit: Unit, entitlement_ids: list[str]) -> dict[tuple[str, str], str | None]:
-    """Return the displayName of each group that some entitlements are mapped to, by (entitlement, group)."""
-    statement = (
-        sa.select(
-            mapping.c.entitlement_id,
-            mapping.c.value,
-            resource.c.document["displayName"].as_string().label("display"),
-        )
-        .join(resource, resource.c.id == mapping.c.value)
-        .where(
-            holding(unit, mapping), mapping.c.kind == "group", mapping.c.entitlement_id.in_(entitlement_ids)
-        )
-    )
-    return {(row.entitlement_id, row.value): row.display for row in unit.execute(statement)}
+def named_groups(unit: Unit, group_ids: Collection[str]) -> dict[str, str | None]:
+    """Return the displayName of each of some groups that is there still.
+
+    An entitlement's document may name groups that are gone, and one that is not ``supported`` names groups
+    without being mapped to any.
+    """
+    found: dict[str, str | None] = {}
+    for some in batches(sorted(group_ids)):
+        found |= displays_of(unit, some)
+    return found
 
 
 def _assert_mappings(unit: Unit, entitlement_id: str, wanted: frozenset[tuple[str, str]]) -> None:

@@ -157,8 +157,8 @@ def forget_group(unit: Unit, group_id: str) -> None:
         end(unit, mapping, (mapping.c.kind == "group") & (mapping.c.value == group_id))
 
 
-def _keys_of(consumers: Sequence[str]) -> sa.ColumnElement[bool]:
-    return sa.or_(sa.false(), *(key.c.consumer_id.in_(some) for some in batches(consumers)))
+def _keys_of(consumers: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    return [key.c.consumer_id.in_(some) for some in batches(consumers)]
 
 
 def _known(unit: Unit, members: Sequence[Member]) -> dict[str, Member]:

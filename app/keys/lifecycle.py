@@ -109,6 +109,22 @@ def revoke(unit: Unit, key_id: str, reason: str) -> bool:
     return True
 
 
+def forget_rights(unit: Unit, key_id: str, entitlement_ids: Collection[str]) -> None:
+    """Take entitlements from a key for good: it can never count for them again.
+
+    :raises KeyUnknown: when the tenant has no such key.
+    """
+    row = _key(unit, key_id)
+    ordered = sorted(entitlement_ids)
+    unit.execute(
+        sa.delete(key_entitlement).where(
+            key_entitlement.c.key_id == key_id, key_entitlement.c.entitlement_id.in_(ordered)
+        )
+    )
+    data = {"consumer": row.consumer_id, "entitlements": ordered}
+    record(unit, [Event("key.rights_lapsed", f"key/{key_id}", data)])
+
+
 def _key(unit: Unit, key_id: str) -> sa.Row[tuple[object, ...]]:
     row = unit.execute(
         sa.select(key).where(key.c.tenant_id == unit.tenant_id, key.c.id == key_id)

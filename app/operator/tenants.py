@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.tenants import Tenant, change_tenant
-from app.keys.lifecycle import revoke
+from app.keys.lifecycle import forget_rights, revoke
 from app.rights.standing import KeyState, standings
 from app.store.batches import batches
 from app.store.tables import key
@@ -34,7 +34,10 @@ def change_settings(
 
 
 def revoke_lapsed(unit: Unit) -> int:
-    """Revoke for good every key of the tenant whose rights are all lapsed now; return how many there were."""
+    """Revoke for good every key of the tenant whose rights are all lapsed now; return how many there were.
+
+    A key that has lapsed rights beside others loses the lapsed ones.
+    """
     alive = (
         sa.select(key.c.id)
         .where(key.c.tenant_id == unit.tenant_id, key.c.revoked_at.is_(None))
@@ -46,4 +49,6 @@ def revoke_lapsed(unit: Unit) -> int:
             if standing.state is KeyState.revoked:
                 revoke(unit, key_id, standing.reason or "right_lapsed")
                 lapsed += 1
+            elif standing.lapsed:
+                forget_rights(unit, key_id, standing.lapsed)
     return lapsed

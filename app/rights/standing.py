@@ -6,13 +6,16 @@ Dormant is not stored anywhere: it follows from the directory, so it cannot drif
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.rights.continuity import Held, Interval, Lapsed, continuity
 from app.rights.paths import of_consumers, paths
+from app.store.batches import batches
 from app.store.tables import consumer, key, key_entitlement
 from app.store.unit_of_work import Unit
 
@@ -29,12 +32,16 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True)
 class Standing:
-    """A key's state now. ``rights``: the entitlements that it counts for; ``reason``: why it is dead."""
+    """A key's state now. ``rights``: the entitlements that it counts for; ``reason``: why it is dead.
+
+    ``lapsed``: the entitlements that it can never count for again; none are told of a dead key.
+    """
 
     key_id: str
     consumer_id: str
     state: KeyState
     rights: frozenset[str]
+    lapsed: frozenset[str]
     entitlements: frozenset[str]
     reason: str | None
 
@@ -47,36 +54,37 @@ def standings(unit: Unit, keys: sa.ColumnElement[bool]) -> dict[str, Standing]:
     rows = unit.execute(
         sa.select(key).where(key.c.tenant_id == unit.tenant_id, keys).order_by(key.c.id)
     ).all()
-    if not rows:
-        return {}
-    ids = [row.id for row in rows]
+    return {standing.key_id: standing for some in batches(rows) for standing in _standings(unit, some)}
+
+
+def _standings(unit: Unit, rows: Sequence[sa.Row[Any]]) -> Iterator[Standing]:
     entitlements: dict[str, set[str]] = defaultdict(set)
-    held = sa.select(key_entitlement).where(key_entitlement.c.key_id.in_(ids))
-    for pair in unit.execute(held):
+    of_keys = sa.select(key_entitlement).where(key_entitlement.c.key_id.in_([row.id for row in rows]))
+    for pair in unit.execute(of_keys):
         entitlements[pair.key_id].add(pair.entitlement_id)
-    alive = [row for row in rows if row.revoked_at is None]
     carried: dict[tuple[str, str], list[Interval]] = defaultdict(list)
+    alive = [row for row in rows if row.revoked_at is None]
     if alive:
-        path = paths(
-            of_consumers(
-                consumer.c.id.in_({row.consumer_id for row in alive}), min(row.issued_at for row in alive)
-            )
-        )
+        holders = consumer.c.id.in_({row.consumer_id for row in alive})
+        path = paths(of_consumers(holders, min(row.issued_at for row in alive)))
         for each in unit.execute(sa.select(path)):
             carried[each.consumer_id, each.entitlement_id].append(
                 Interval(each.since, each.until, each.tolerance)
             )
-    return {row.id: _standing(unit, row, frozenset(entitlements[row.id]), carried) for row in rows}
+    for row in rows:
+        yield _standing(unit, row, frozenset(entitlements[row.id]), carried)
 
 
 def _standing(
     unit: Unit,
-    row: sa.Row[tuple[object, ...]],
+    row: sa.Row[Any],
     entitlements: frozenset[str],
     carried: dict[tuple[str, str], list[Interval]],
 ) -> Standing:
+    lapsed: frozenset[str] = frozenset()
+
     def at(state: KeyState, rights: frozenset[str] = frozenset(), reason: str | None = None) -> Standing:
-        return Standing(row.id, row.consumer_id, state, rights, entitlements, reason)
+        return Standing(row.id, row.consumer_id, state, rights, lapsed, entitlements, reason)
 
     if row.revoked_at is not None:
         return at(KeyState.revoked, reason=row.revoked_reason)
@@ -91,9 +99,10 @@ def _standing(
         )
         for entitlement in entitlements
     }
-    rights = frozenset(entitlement for entitlement, right in judged.items() if isinstance(right, Held))
+    lapsed = frozenset(each for each, right in judged.items() if isinstance(right, Lapsed))
+    rights = frozenset(each for each, right in judged.items() if isinstance(right, Held))
     if rights:
         return at(KeyState.issued if row.claimed_at is None else KeyState.active, rights)
-    if all(isinstance(right, Lapsed) for right in judged.values()):
+    if lapsed == entitlements:
         return at(KeyState.revoked, reason="right_lapsed")
     return at(KeyState.dormant)

@@ -6,7 +6,6 @@ widens what was asked for: what cannot be understood stays as it is, for the lib
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final

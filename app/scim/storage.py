@@ -200,7 +200,14 @@ class DirectoryStorage(ScimStorage):
             if "User" in ids and _wanted("groups", parameters)
             else {}
         )
-        mapped = entitlements.mapped_groups(self.unit, ids["Entitlement"]) if "Entitlement" in ids else {}
+        named = {
+            group["value"]
+            for each in stored
+            if each.type == "Entitlement"
+            for group in each.document.get("groups") or ()
+            if group.get("value")
+        }
+        existing = entitlements.named_groups(self.unit, named)
         loaded = []
         for each in stored:
             document = {**each.document, "id": each.id, "meta": _meta(each)}
@@ -227,12 +234,12 @@ class DirectoryStorage(ScimStorage):
             if each.type == "Entitlement" and "groups" in document:
                 document["groups"] = [
                     {
-                        "display": mapped[each.id, group["value"]],
+                        "display": existing[group["value"]],
                         **group,
                         "$ref": f"Groups/{group['value']}",
                     }
                     for group in document["groups"]
-                    if (each.id, group.get("value")) in mapped
+                    if group.get("value") in existing
                 ]
             loaded.append(self._model(each.type).model_validate(document))
         return loaded

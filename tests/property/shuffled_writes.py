@@ -16,7 +16,7 @@ from app.scim.provider import load_provider
 from app.scim.storage import DirectoryStorage
 from app.store.unit_of_work import Unit
 
-USERS: Final = ("u0", "u1", "u2", "u3")
+USERS: Final = ("u0", "u1", "u2")
 GROUPS: Final = ("g0", "g1", "g2", "g3")
 VALUES: Final = ("e0", "e1", "e2")
 ROLES: Final = ("r0", "r1")
@@ -155,13 +155,35 @@ def add(attribute: str, name: str, *, of_resource: bool = False) -> Edit:
 def take(attribute: str, name: str, *, of_resource: bool = False) -> Edit:
     def edit(names: Names, document: Document) -> None:
         value = names.ids[name] if of_resource else name
-        document[attribute] = [each for each in document[attribute] if each["value"] != value]
+        document[attribute] = [each for each in document.get(attribute) or [] if each["value"] != value]
 
     return edit
 
 
-def straight(state: DirectoryState) -> list[Write]:
-    """The writes that lead to a state without a detour, in some order that works."""
+def whole(state: DirectoryState) -> list[Write]:
+    """The writes that make each resource as it is in the end."""
+    writes = []
+    for name, user in state.users.items():
+        do = create(
+            "User", name, active=user.active, entitlements=_items(user.direct), roles=_items(user.roles)
+        )
+        writes.append(Write(name, (), do))
+    for name, members in state.groups.items():
+        writes.append(Write(name, tuple(members), create("Group", name, members=_those(members))))
+    for value, entitlement in state.entitlements.items():
+        do = create(
+            "Entitlement",
+            value,
+            **_policy(entitlement),
+            roles=_items(entitlement.roles),
+            groups=_those(entitlement.groups),
+        )
+        writes.append(Write(value, tuple(entitlement.groups), do))
+    return writes
+
+
+def piecemeal(state: DirectoryState) -> list[Write]:
+    """The writes that make each resource bare, and add what it holds one by one."""
     writes = []
     for name, user in state.users.items():
         writes.append(Write(name, (), create("User", name, active=user.active)))
@@ -175,21 +197,41 @@ def straight(state: DirectoryState) -> list[Write]:
             do = change("Group", name, add("members", member, of_resource=True))
             writes.append(Write(f"{name} has {member}", (name, member), do))
     for value, entitlement in state.entitlements.items():
-        issuance = "automatic" if entitlement.automatic else "manual"
-        do = create("Entitlement", value, supported=entitlement.supported, keyPolicy={"issuance": issuance})
-        writes.append(Write(value, (), do))
+        writes.append(Write(value, (), create("Entitlement", value, **_policy(entitlement))))
         for role in sorted(entitlement.roles):
-            writes.append(
-                Write(f"{value} for {role}", (value,), change("Entitlement", value, add("roles", role)))
-            )
+            do = change("Entitlement", value, add("roles", role))
+            writes.append(Write(f"{value} for {role}", (value,), do))
         for group in sorted(entitlement.groups):
             do = change("Entitlement", value, add("groups", group, of_resource=True))
             writes.append(Write(f"{value} for {group}", (value, group), do))
     return writes
 
 
-def detour(state: DirectoryState, number: int, kind: str, random: Random) -> list[Write]:
-    """Writes that, made in their order, change nothing in the end."""
+def _policy(entitlement: EntitlementState) -> Document:
+    issuance = "automatic" if entitlement.automatic else "manual"
+    return {"supported": entitlement.supported, "keyPolicy": {"issuance": issuance}}
+
+
+def _items(values: Iterable[str]) -> list[Document]:
+    return [{"value": each} for each in sorted(values)]
+
+
+def _those(members: Iterable[str]) -> Callable[[Names], list[Document]]:
+    return lambda names: [names.member(each) for each in sorted(members)]
+
+
+def detours(state: DirectoryState, kinds: Sequence[str], random: Random) -> list[Write]:
+    """Writes that, each detour's made in their order, change nothing in the end."""
+    writes: dict[str, list[Write]] = {}
+    for number, kind in enumerate(kinds):
+        made = _detour(state, number, kind, random)
+        if made:
+            # Of several earlier lives of one thing, one is lived: they would be at the same time.
+            writes.setdefault(made[0].label.partition("<")[0], made)
+    return [each for made in writes.values() for each in made]
+
+
+def _detour(state: DirectoryState, number: int, kind: str, random: Random) -> list[Write]:
     user, group, value = random.choice(USERS), random.choice(GROUPS), random.choice(VALUES)
     steps: list[Callable[[Unit, Names], None]] = []
     after: tuple[str, ...] = ()
@@ -197,8 +239,13 @@ def detour(state: DirectoryState, number: int, kind: str, random: Random) -> lis
     match kind:
         case "value":
             attribute = random.choice(("entitlements", "roles"))
-            held = state.users[user].direct if attribute == "entitlements" else state.users[user].roles
-            given = random.choice((*VALUES, NOTHING) if attribute == "entitlements" else ROLES)
+            of_user = state.users[user]
+            held, there_are = (
+                (of_user.direct, (*VALUES, NOTHING))
+                if attribute == "entitlements"
+                else (of_user.roles, ROLES)
+            )
+            given = random.choice(there_are)
             if given not in held:
                 after = (user,)
                 steps = [change("User", user, edit(attribute, given)) for edit in (add, take)]
@@ -232,33 +279,30 @@ def detour(state: DirectoryState, number: int, kind: str, random: Random) -> lis
             steps = [change(what, name, assign(_NAMED_BY[what], each)) for each in (f"{name}-{number}", name)]
         case "passing group":
             after = (*USERS, value)
-            everyone: Any = lambda names: [names.member(each) for each in USERS]
             steps = [
-                create("Group", key, members=everyone),
+                create("Group", key, members=_those(USERS)),
                 change("Entitlement", value, add("groups", key, of_resource=True)),
                 delete("Group", key),
             ]
         case "passing entitlement":
             after = (group,)
-            mapped: Any = lambda names: [names.member(group)]
-            roles = [{"value": each} for each in ROLES]
-            policy = {"issuance": "automatic"}
-            made = create(
-                "Entitlement", f"{NOTHING}-{number}", key=key, keyPolicy=policy, roles=roles, groups=mapped
-            )
-            renamed = change(
-                "Entitlement", key, assign("value", NOTHING if number == 0 else f"{NOTHING}-x{number}")
-            )
-            steps = [made, renamed, delete("Entitlement", key)]
+            policy = _policy(EntitlementState(True, True, frozenset(), frozenset()))
+            mapped = {"roles": _items(ROLES), "groups": _those([group])}
+            # It comes to name what users hold; two of them must not hold one value at the same time.
+            named = NOTHING if number == 0 else f"{NOTHING}-too-{number}"
+            steps = [
+                create("Entitlement", f"{NOTHING}-{number}", key=key, **policy, **mapped),
+                change("Entitlement", key, assign("value", named)),
+                delete("Entitlement", key),
+            ]
         case "earlier life":
             what, name = random.choice((("User", user), ("Group", group), ("Entitlement", value)))
-            held = [{"value": each} for each in (*VALUES, NOTHING)]
-            attributes: dict[str, Any] = {
-                "User": {"active": True, "entitlements": held},
+            attributes: Document = {
+                "User": {"active": True, "entitlements": _items((*VALUES, NOTHING))},
                 "Group": {},
-                "Entitlement": {"keyPolicy": {"issuance": "automatic"}, "roles": [{"value": "r0"}]},
+                "Entitlement": {"keyPolicy": {"issuance": "automatic"}, "roles": _items(ROLES)},
             }[what]
-            steps = [create(what, name, key=f"{key}", **attributes), delete(what, key)]
+            steps = [create(what, name, key=key, **attributes), delete(what, key)]
             return _chained(key, after, steps, before=name)
     return _chained(key, after, steps)
 

@@ -20,9 +20,10 @@ from tests.property.shuffled_writes import (
     DirectoryState,
     Names,
     Write,
-    detour,
+    detours,
+    piecemeal,
     shuffled,
-    straight,
+    whole,
 )
 
 DAY = 24 * 3600 * 1_000_000
@@ -34,7 +35,7 @@ LiveKeys = Counter[tuple[str, frozenset[str], str]]
 def written(
     store: Store, writes: list[Write], *, recovery_window: int, at_once: bool
 ) -> tuple[Grants, LiveKeys]:
-    """Make the writes in a new tenant, each in a unit of work of its own or all in one; return what follows."""
+    """Make the writes in a new tenant, each in a unit of work of its own or all in one; say what follows."""
     tenant_id = create_tenant(store, f"tenant-{new_id()}", recovery_window=recovery_window).id
     names = Names()
     if at_once:
@@ -73,7 +74,7 @@ def what_follows(unit: Unit, names: Names) -> tuple[Grants, LiveKeys]:
 )
 @given(
     state=DIRECTORIES,
-    detours=st.lists(st.sampled_from(DETOURS), max_size=6),
+    kinds=st.lists(st.sampled_from(DETOURS), max_size=6),
     random=st.randoms(use_true_random=False),
     recovery_window=st.sampled_from([0, DAY]),
     at_once=st.booleans(),
@@ -81,7 +82,7 @@ def what_follows(unit: Unit, names: Names) -> tuple[Grants, LiveKeys]:
 def test_p3_the_same_directory_gives_the_same_grants_and_live_keys_in_any_order(
     shared_engine: Engine,
     state: DirectoryState,
-    detours: list[str],
+    kinds: list[str],
     random: Random,
     recovery_window: int,
     at_once: bool,
@@ -93,10 +94,9 @@ def test_p3_the_same_directory_gives_the_same_grants_and_live_keys_in_any_order(
         for user, value in expected
         if state.entitlements[value].automatic
     )
-    direct = shuffled(straight(state), random)
-    roundabout = [each for number, kind in enumerate(detours) for each in detour(state, number, kind, random)]
-    winding = shuffled([*straight(state), *roundabout], random)
-    for writes, one_unit in ((direct, False), (winding, at_once)):
+    made_whole = shuffled(whole(state), random)
+    winding = shuffled([*piecemeal(state), *detours(state, kinds, random)], random)
+    for writes, one_unit in ((made_whole, False), (winding, at_once)):
         note(f"at once: {one_unit}; {' / '.join(each.label for each in writes)}")
         granted, live = written(store, writes, recovery_window=recovery_window, at_once=one_unit)
         assert granted == expected

@@ -80,3 +80,19 @@ def test_a_window_out_of_range_changes_nothing(scene: Scene) -> None:
             change_settings(unit, recovery_window=window)
     with scene.at(NOW) as unit:
         assert unit.execute(sa.select(sa.func.count()).select_from(event)).scalar_one() == 0
+
+
+def test_a_living_key_loses_the_rights_that_are_dead_under_the_old_window(scene: Scene) -> None:
+    scene.entitlement("invoices")
+    scene.user("both")
+    scene.value("both", "orders")
+    scene.value("both", "invoices", until=NOW - DAY)
+    scene.key("both", "ent_orders", "ent_invoices")
+    with scene.at(NOW) as unit:
+        change_settings(unit, recovery_window=30 * DAY)
+    scene.recovery_window = 30 * DAY
+    scene.value("both", "invoices", since=NOW + HOUR)
+    with scene.at(NOW + DAY) as unit:
+        (standing,) = standings(unit, key.c.consumer_id == "both").values()
+    assert standing.state is KeyState.active
+    assert standing.rights == {"ent_orders"}

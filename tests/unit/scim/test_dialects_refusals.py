@@ -10,7 +10,6 @@ from scim2_models import SCIMException
 
 from app.scim.dialects import DIALECTS
 from tests.unit.scim.scim_bodies import (
-    CONSUMER,
     ENTERPRISE,
     KNOWN_GROUP,
     MANAGER,
