@@ -71,11 +71,11 @@ def fetch(unit: Unit, type_name: str, resource_id: str) -> StoredResource:
 
     :raises ResourceUnknown: when the tenant has no such resource of this type.
     """
-    row = unit.execute(
-        sa.select(resource).where(
-            resource.c.tenant_id == unit.tenant_id, resource.c.id == resource_id, resource.c.type == type_name
-        )
-    ).one_or_none()
+    wanted = sa.select(resource).where(
+        resource.c.tenant_id == unit.tenant_id, resource.c.id == resource_id, resource.c.type == type_name
+    )
+    # PostgreSQL takes no text with a NUL, and no id has one.
+    row = None if "\0" in resource_id else unit.execute(wanted).one_or_none()
     if row is None:
         raise ResourceUnknown(f"{type_name} {resource_id[:100]!r} not found")
     return _stored(row)
