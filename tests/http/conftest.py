@@ -114,7 +114,7 @@ class Tenant:
             _, _, token = open_connection(unit, self.peppers, name, dialect, dialects=DIALECTS)
         return _face(self.flask, "/scim/v2", token)
 
-    def user(self, name: str, **attributes: Any) -> str:
+    def user(self, name: str, /, **attributes: Any) -> str:
         return self._made("/Users", {"schemas": [USER], "userName": name, **attributes})
 
     def group(self, name: str, *members: str, **attributes: Any) -> str:

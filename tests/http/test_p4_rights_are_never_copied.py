@@ -115,7 +115,9 @@ def test_p4_a_change_of_scopes_shows_at_the_next_verification(tenant: Tenant, ho
     assert tenant.verify(holder, scope="telling.admin") == "scope_missing"
     before = rows_of(tenant)
     for scopes in (["telling.admin"], ["telling.read"], []):
-        assert tenant.scim.patch(path, {"op": "replace", "path": "scopes", "value": scopes}).status_code == 200
+        assert (
+            tenant.scim.patch(path, {"op": "replace", "path": "scopes", "value": scopes}).status_code == 200
+        )
         for scope in ("telling.read", "telling.write", "telling.admin"):
             expected = "allow" if scope in scopes else "scope_missing"
             assert tenant.verify(holder, scope=scope) == expected
