@@ -107,8 +107,8 @@ def _holds(
         case CompareOperator.sw:
             return sa.func.substr(column, 1, sa.func.length(value)) == value
         case CompareOperator.ew:
-            excess = sa.func.length(column) - sa.func.length(value)
-            return sa.and_(excess >= 0, sa.func.substr(column, excess + 1) == value)
+            # Of a column shorter than the value no more than itself is left, which is not equal either.
+            return sa.func.substr(column, sa.func.length(column) - sa.func.length(value) + 1) == value
         case _:
             # Without its own text nothing of the column is left to be replaced: found, without wildcards.
             contained = sa.or_(value == "", sa.func.replace(column, value, "") != column)

@@ -106,25 +106,24 @@ class DirectoryStorage(ScimStorage):
         expected_version: str | None = None,
     ) -> Resource[Any]:
         name, resource_id = cast(str, resource_type.name), cast(str, resource.id)
+        expected = _revision(expected_version)
         with _translated():
             before = resources.fetch(self.unit, name, resource_id)
-            stored = resources.update(
-                self.unit,
-                name,
-                resource_id,
-                self._content(name, resource),
-                expected_revision=_revision(expected_version),
-            )
+            content = self._content(name, resource)
             changed = sorted(
                 each
-                for each in before.document.keys() | stored.document.keys()
-                if before.document.get(each) != stored.document.get(each)
+                for each in before.document.keys() | content.document.keys()
+                if before.document.get(each) != content.document.get(each)
             )
-            # A change of members alone has an event of its own.
-            if changed or name != "Group":
+            if not changed and expected in (None, before.revision) and not self._assert(before, resource):
+                # What was so already was said again, perhaps in other words: its version stays (P6).
+                return self._load([before], None)[0]
+            stored = resources.update(self.unit, name, resource_id, content, expected_revision=expected)
+            # A change of members alone is asserted by now, and has an event of its own.
+            if changed:
                 told = {**_told(stored), "changed": changed}
                 record(self.unit, [Event(f"{name.lower()}.updated", f"{name}/{resource_id}", told)])
-            self._assert(stored, resource)
+                self._assert(stored, resource)
         return self._load([stored], None)[0]
 
     def delete(
@@ -153,7 +152,8 @@ class DirectoryStorage(ScimStorage):
     def operation(self) -> AbstractContextManager[None]:
         return self.unit.savepoint()
 
-    def _assert(self, stored: StoredResource, resource: Resource[Any]) -> None:
+    def _assert(self, stored: StoredResource, resource: Resource[Any]) -> bool:
+        """Make the other tables say what a resource says; return whether the members of a group changed."""
         match stored.type:
             case "User":
                 state = consumers.ConsumerState.of(stored.document)
@@ -164,13 +164,14 @@ class DirectoryStorage(ScimStorage):
                     for member in getattr(resource, "members", None) or []
                     if member.value
                 ]
-                membership.assert_members(
+                return membership.assert_members(
                     self.unit, stored.id, wanted, refuse_unknown=self.dialect.unknown_members == "refuse"
                 )
             case "Entitlement":
                 document = self._dumped(resource)
                 state_of_it = entitlements.EntitlementState.of(document)
                 entitlements.assert_entitlement(self.unit, stored.id, state_of_it)
+        return False
 
     def _model(self, name: str) -> type[Resource[Any]]:
         return cast(type[Resource[Any]], self.provider.model_for(name))
@@ -182,7 +183,20 @@ class DirectoryStorage(ScimStorage):
         document = self._dumped(resource)
         for held_elsewhere in ("id", "meta", "members", *(() if name == "Entitlement" else ("groups",))):
             document.pop(held_elsewhere, None)
+        if "groups" in document:
+            document["groups"] = self._mapped_once(document["groups"])
         return Content(document, comparable(resource), matchable(resource))
+
+    def _mapped_once(self, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the groups of an entitlement, each once and without what is filled in when they are read."""
+        names = entitlements.named_groups(self.unit, {each["value"] for each in groups if each.get("value")})
+        kept: dict[str, dict[str, Any]] = {}
+        for group in groups:
+            if value := group.get("value"):
+                kept.setdefault(value, {"value": value})
+                if group.get("display") not in (None, names.get(value)):
+                    kept[value]["display"] = group["display"]
+        return list(kept.values())
 
     def _load(
         self, stored: Sequence[StoredResource], parameters: ResponseParameters[Any] | None

@@ -138,6 +138,21 @@ def test_what_sql_cannot_answer_is_refused_and_not_guessed(
         compile_filter(ScimFilter(scim_filter), unit=unit, model=MODELS[type_name], type_name=type_name)
 
 
+def test_times_are_compared_as_moments(unit: Unit) -> None:
+    ann = insert(unit, "User", userName="ann")
+    unit.execute(sa.update(resource).where(resource.c.id == ann).values(created_at=1_767_225_600_000_000))
+    for scim_filter in (
+        'meta.created eq "2026-01-01T02:00:00+02:00"',
+        'meta.created gt "2026-01-01T00:59:59.999999+01:00"',
+        'meta.created gt "0001-01-01T00:00:00Z" and meta.created lt "9999-12-31T23:59:59Z"',
+        # A time without a zone is no moment.
+        'meta.created ne "2026-01-01T00:00:00"',
+    ):
+        assert found(unit, "User", scim_filter) == [ann], scim_filter
+    for operator, year in (("eq", 2026), ("gt", 2025), ("ge", 2026), ("lt", 2027), ("le", 2026)):
+        assert found(unit, "User", f'meta.created {operator} "{year}-01-01T00:00:00"') == []
+
+
 @pytest.mark.parametrize(
     ("operand", "greater"),
     [
