@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -37,6 +37,45 @@ class GroupOf:
     id: str
     display: str | None
     type: str
+
+
+@dataclass
+class MemberMoves:
+    """What becomes of a group's members, said step by step and without knowing who they are.
+
+    Either some come and others go, or, once the list was replaced, those that are then listed are all.
+    """
+
+    coming: dict[str, Member] = field(default_factory=dict)
+    going: set[str] = field(default_factory=set)
+    whole: bool = False
+
+    @classmethod
+    def all_of(cls, members: Iterable[Member]) -> MemberMoves:
+        """Return the moves after which these are all the members."""
+        moves = cls()
+        moves.replace(members)
+        return moves
+
+    def add(self, members: Iterable[Member]) -> None:
+        """Let members be there; what is said of one that is there already changes nothing."""
+        for member in members:
+            self.coming.setdefault(member.id, member)
+            self.going.discard(member.id)
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Let members not be there."""
+        for each in ids:
+            self.coming.pop(each, None)
+            if not self.whole:
+                self.going.add(each)
+
+    def replace(self, members: Iterable[Member]) -> None:
+        """Let these be all the members."""
+        self.whole = True
+        self.going.clear()
+        self.coming = {}
+        self.add(members)
 
 
 def members_of(unit: Unit, group_ids: Collection[str]) -> dict[str, list[Member]]:
@@ -83,26 +122,20 @@ def groups_of(unit: Unit, user_ids: Collection[str]) -> dict[str, list[GroupOf]]
     return found
 
 
-def assert_members(unit: Unit, group_id: str, wanted: Iterable[Member], *, refuse_unknown: bool) -> bool:
-    """Make the group's members be the wanted ones; return whether anything changed.
+def assert_members(unit: Unit, group_id: str, moves: MemberMoves, *, refuse_unknown: bool) -> bool:
+    """Make the members of a group be what was said of them; return whether anything changed.
 
-    An id that is no user or group of the tenant is left out and reported by an event, or refused.
+    It costs what was named, not what the group holds. An id that is no user or group of the tenant is left
+    out and reported by an event, or refused.
 
     :raises MemberUnknown: when an id is unknown and unknown ones are refused.
     :raises MembershipCycle: when a group would come to be, nested or not, a member of itself.
     """
-    by_id = {member.id: member for member in wanted}
-    present = set(
-        unit.execute(
-            sa.select(membership.c.member_id).where(
-                holding(unit, membership), membership.c.group_id == group_id
-            )
-        ).scalars()
-    )
-    removed = sorted(present - by_id.keys())
-    known = _known(unit, [member for each, member in by_id.items() if each not in present])
+    present = _present(unit, group_id, None if moves.whole else [*moves.coming, *moves.going])
+    removed = sorted(present - moves.coming.keys() if moves.whole else present & moves.going)
+    known = _known(unit, [member for each, member in moves.coming.items() if each not in present])
     added = list(known.values())
-    unknown = sorted(by_id.keys() - present - known.keys())
+    unknown = sorted(moves.coming.keys() - present - known.keys())
     if unknown and refuse_unknown:
         raise MemberUnknown(f"no user or group has the id {unknown[0][:100]!r}")
     record(
@@ -117,6 +150,30 @@ def assert_members(unit: Unit, group_id: str, wanted: Iterable[Member], *, refus
     _refuse_cycles(unit, group_id, [member.id for member in added if member.type == "Group"])
     change(unit, group_id, added, removed)
     return True
+
+
+def member_count(unit: Unit, group_id: str, *, limit: int) -> int:
+    """Return how many members a group has, and not more than a limit."""
+    some = (
+        sa.select(membership.c.id)
+        .where(holding(unit, membership), membership.c.group_id == group_id)
+        .limit(limit)
+    )
+    return int(unit.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
+
+
+def _present(unit: Unit, group_id: str, ids: Sequence[str] | None) -> set[str]:
+    """Which of some ids, or of all, are members now."""
+    statement = sa.select(membership.c.member_id).where(
+        holding(unit, membership), membership.c.group_id == group_id
+    )
+    if ids is None:
+        return set(unit.execute(statement).scalars())
+    return {
+        member_id
+        for some in batches(ids)
+        for member_id in unit.execute(statement.where(membership.c.member_id.in_(some))).scalars()
+    }
 
 
 def change(unit: Unit, group_id: str, added: Sequence[Member], removed: Sequence[str]) -> None:

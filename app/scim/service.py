@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
-from scim2_models import Context, Error, PatchOp, Resource, ResourceType, ResponseParameters, ScimProvider
+from scim2_models import (
+    Context,
+    Error,
+    PatchOp,
+    PatchOperation,
+    Resource,
+    ResourceType,
+    ResponseParameters,
+    ScimProvider,
+)
 from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
 from scim2_server.handler import ScimHandler
@@ -14,9 +23,11 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation
 from scim2_server.service import ScimService
 
+from app.directory.membership import MemberMoves
 from app.scim.dialects import Dialect, normalise
+from app.scim.memberships import apart
 from app.scim.reading import read_json
-from app.scim.storage import DirectoryStorage
+from app.scim.storage import WITHOUT_MEMBERS, DirectoryStorage
 from app.scim.wording import plain
 
 
@@ -71,10 +82,7 @@ class DialectService(ScimService):
     def patch_response(
         self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
     ) -> ScimResponse:
-        """Answer 200 with the resource, or 204 for a group of more members than the dialect shows."""
-        asked = response_parameters.attributes or response_parameters.excluded_attributes
-        if not asked and self._too_large_to_show(resource):
-            return super().patch_response(base_url, resource, response_parameters)
+        """Answer a PATCH with 200 and the resource."""
         return self.resource_response(
             self.publish(base_url, resource), Context.RESOURCE_PATCH_RESPONSE, response_parameters
         )
@@ -86,12 +94,6 @@ class DialectService(ScimService):
         if error.detail:
             error.detail = plain(error.detail)
         return error
-
-    def _too_large_to_show(self, resource: Resource[Any]) -> bool:
-        if resource.meta is None or resource.meta.resource_type != "Group":
-            return False
-        limit = self.dialect.patch_answer_member_limit
-        return limit == 0 or len(getattr(resource, "members", None) or ()) > limit
 
     def _prepared(
         self, body: bytes, content_type: str | None, message: str, resource_type: ResourceType | None
@@ -108,6 +110,7 @@ class DialectService(ScimService):
 class DirectoryHandler(ScimHandler):
     """The order of the steps; a request that changes nothing re-asserts what follows from it (P6)."""
 
+    service: DialectService
     storage: DirectoryStorage
 
     def replace_resource(
@@ -122,6 +125,32 @@ class DirectoryHandler(ScimHandler):
         replaced = self.service.apply_replacement(current, replacement, conditions)
         return self._written(resource_type, current, replaced, version)
 
+    def patch(self, request: ScimRequest) -> ScimResponse:
+        """Modify a resource (RFC 7644 §3.5.2).
+
+        Answers 200 with the resource, or 204 for a group of more members than the dialect shows. The members
+        of a group are read for the answer alone, if at all.
+        """
+        service = self.service
+        with service.provider:
+            target = service.route(request, Operation.patch)
+            resource_type = service.resource_type_at(cast(str, target.endpoint))
+            service.authorize(request, target, resource_type)
+            shown = service.read_response_parameters(resource_type, request.query)
+            patch_op = service.read_patch(resource_type, request.body, request.header("Content-Type"))
+            resource_id, conditions = cast(str, target.resource_id), service.read_conditions(request)
+            with self.storage.operation():
+                resource = self.patch_resource(resource_type, resource_id, patch_op, conditions)
+                if resource_type.name == "Group":
+                    limit = service.dialect.patch_answer_member_limit
+                    asked = shown.attributes or shown.excluded_attributes
+                    if not asked and (
+                        limit == 0 or self.storage.member_count(resource_id, limit=limit + 1) > limit
+                    ):
+                        return ScimService.patch_response(service, request.base_url, resource, shown)
+                    resource = self.storage.get(resource_type, resource_id, response_parameters=shown)
+            return service.patch_response(request.base_url, resource, shown)
+
     def patch_resource(
         self,
         resource_type: ResourceType,
@@ -129,11 +158,34 @@ class DirectoryHandler(ScimHandler):
         patch_op: PatchOp[Any],
         conditions: Conditions,
     ) -> Resource[Any]:
+        parts = apart(patch_op, self.service.dialect.policy) if resource_type.name == "Group" else None
+        if parts is not None:
+            return self._patch_group(resource_type, resource_id, patch_op, *parts, conditions)
         current = self.storage.get(resource_type, resource_id)
         assert current.meta is not None
         version = current.meta.version
         patched = self.service.apply_patch(current, patch_op, conditions)
         return self._written(resource_type, current, patched, version)
+
+    def _patch_group(
+        self,
+        resource_type: ResourceType,
+        group_id: str,
+        patch_op: PatchOp[Any],
+        others: list[PatchOperation[Any]],
+        moves: MemberMoves,
+        conditions: Conditions,
+    ) -> Resource[Any]:
+        """Apply a PATCH without reading the members of the group; return the group without them."""
+        group = self.storage.get(resource_type, group_id, response_parameters=WITHOUT_MEMBERS)
+        assert group.meta is not None
+        version = group.meta.version
+        if others:
+            rest = patch_op.model_copy(update={"operations": others})
+            group = self.service.apply_patch(group, rest, conditions) or group
+        else:
+            self.service.check_preconditions(group, "PATCH", conditions)
+        return self.storage.update(resource_type, group, expected_version=version, moves=moves)
 
     def _written(
         self,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from scim2_models import (
     InvalidValueException,
     NotFoundException,
+    Path,
     PreconditionFailedException,
     Resource,
     ResourceType,
@@ -30,7 +31,7 @@ from app.directory.errors import (
     ValueTaken,
 )
 from app.directory.filters import compile_filter
-from app.directory.membership import Member
+from app.directory.membership import Member, MemberMoves
 from app.directory.resources import Content, StoredResource
 from app.directory.sorting import order_of
 from app.ledger.events import Event, record
@@ -39,6 +40,8 @@ from app.store.tables import resource as resource_table
 from app.store.unit_of_work import Unit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WITHOUT_MEMBERS: Final[ResponseParameters[Any]] = ResponseParameters(excluded_attributes=[Path("members")])
+"""Asks for a group without its members, which cost a query of their own."""
 
 
 class DirectoryStorage(ScimStorage):
@@ -104,7 +107,14 @@ class DirectoryStorage(ScimStorage):
         resource: Resource[Any],
         *,
         expected_version: str | None = None,
+        moves: MemberMoves | None = None,
     ) -> Resource[Any]:
+        """Store the new state of a resource, and return the stored resource.
+
+        :param moves: what becomes of the members of a group; the resource then says nothing of them, and is
+            returned without them. Otherwise those it lists are all.
+        """
+        unseen = None if moves is None else WITHOUT_MEMBERS
         name, resource_id = cast(str, resource_type.name), cast(str, resource.id)
         expected = _revision(expected_version)
         with _translated():
@@ -115,16 +125,17 @@ class DirectoryStorage(ScimStorage):
                 for each in before.document.keys() | content.document.keys()
                 if before.document.get(each) != content.document.get(each)
             )
-            if not changed and expected in (None, before.revision) and not self._assert(before, resource):
+            is_current = expected in (None, before.revision)
+            if not changed and is_current and not self._assert(before, resource, moves):
                 # What was so already was said again, perhaps in other words: its version stays (P6).
-                return self._load([before], None)[0]
+                return self._load([before], unseen)[0]
             stored = resources.update(self.unit, name, resource_id, content, expected_revision=expected)
             # A change of members alone is asserted by now, and has an event of its own.
             if changed:
                 told = {**_told(stored), "changed": changed}
                 record(self.unit, [Event(f"{name.lower()}.updated", f"{name}/{resource_id}", told)])
-                self._assert(stored, resource)
-        return self._load([stored], None)[0]
+                self._assert(stored, resource, moves)
+        return self._load([stored], unseen)[0]
 
     def delete(
         self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
@@ -152,20 +163,27 @@ class DirectoryStorage(ScimStorage):
     def operation(self) -> AbstractContextManager[None]:
         return self.unit.savepoint()
 
-    def _assert(self, stored: StoredResource, resource: Resource[Any]) -> bool:
+    def member_count(self, group_id: str, *, limit: int) -> int:
+        """Return how many members a group has, and not more than a limit."""
+        return membership.member_count(self.unit, group_id, limit=limit)
+
+    def _assert(
+        self, stored: StoredResource, resource: Resource[Any], moves: MemberMoves | None = None
+    ) -> bool:
         """Make the other tables say what a resource says; return whether the members of a group changed."""
         match stored.type:
             case "User":
                 state = consumers.ConsumerState.of(stored.document)
                 consumers.assert_consumer(self.unit, stored.id, state)
             case "Group":
-                wanted = [
-                    Member(member.value, display=member.display)
-                    for member in getattr(resource, "members", None) or []
-                    if member.value
-                ]
+                if moves is None:
+                    moves = MemberMoves.all_of(
+                        Member(member.value, display=member.display)
+                        for member in getattr(resource, "members", None) or []
+                        if member.value
+                    )
                 return membership.assert_members(
-                    self.unit, stored.id, wanted, refuse_unknown=self.dialect.unknown_members == "refuse"
+                    self.unit, stored.id, moves, refuse_unknown=self.dialect.unknown_members == "refuse"
                 )
             case "Entitlement":
                 document = self._dumped(resource)

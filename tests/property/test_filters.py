@@ -17,7 +17,7 @@ from scim2_server.utils import load_default_provider
 from app.directory import membership, resources
 from app.directory.comparable import comparable, matchable
 from app.directory.filters import compile_filter
-from app.directory.membership import Member
+from app.directory.membership import Member, MemberMoves
 from app.directory.sorting import order_of
 from app.store.tables import resource as resource_table
 from app.store.unit_of_work import Store, Unit
@@ -196,7 +196,7 @@ def test_memberships_are_found_as_in_memory(
             ids[name] = insert(unit, "User", {"userName": name})
         for name, inside in zip(GROUP_NAMES, members, strict=True):
             ids[name] = insert(unit, "Group", {"displayName": name})
-            wanted = [Member(ids[each]) for each in inside]
+            wanted = MemberMoves.all_of(Member(ids[each]) for each in inside)
             membership.assert_members(unit, ids[name], wanted, refuse_unknown=True)
         for name, resource_id in ids.items():
             of_groups = of_groups.replace(f"<{name}>", f'"{resource_id}"')
