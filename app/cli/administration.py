@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from app.access.connections import disable_connection, list_connections
+from app.access.connections import disable_connection, get_connection, list_connections
 from app.access.credentials import DEFAULT_OVERLAP, Credential, issue_credential
+from app.access.deviations import list_deviations
 from app.access.tenants import (
     DEFAULT_RECOVERY_WINDOW,
     KEEP,
@@ -201,6 +202,34 @@ def rotate(name: str, overlap: int, tenant: str | None, as_program: bool) -> Non
         return
     click.echo(f"The tokens that {issued.connection_name} had work for {duration(overlap * _SECOND)} more.")
     _echo_token(url, issued, token)
+
+
+@connection.command()
+@click.argument("name", required=False)
+@tenant_option
+@json_option
+def deviations(name: str | None, tenant: str | None, as_program: bool) -> None:
+    """Show what the client of the connection NAME (or of every one) sends that only its dialect tolerates."""
+    with reading(tenant) as work:
+        of_one = None if name is None else get_connection(work.unit, name).id
+        found = list_deviations(work.unit, of_one)
+    if as_program:
+        print_json(views.list_document(views.whole(found), views.deviation_document))
+        return
+    print_table(
+        ("connection", "deviation", "requests", "first", "last"),
+        [
+            (
+                each.connection_name,
+                each.deviation,
+                str(each.requests),
+                time(each.first_at),
+                time(each.last_at),
+            )
+            for each in found
+        ],
+        nothing="Nothing but what the standards say.",
+    )
 
 
 @connection.command()

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, abort, request
 
-from app.access.connections import disable_connection, list_connections
+from app.access.connections import disable_connection, get_connection, list_connections
 from app.access.credentials import DEFAULT_OVERLAP, Credential
+from app.access.deviations import list_deviations
 from app.keys.lifecycle import Minting
 from app.operator import views
 from app.operator.connections import open_connection, rotate_token
@@ -70,6 +71,7 @@ def blueprint(store: Store, minting: Minting, acquire: Acquire, *, dialects: Col
         ("/connections", "GET", face.list_connections),
         ("/connections", "POST", face.create_connection),
         ("/connections/<connection_id>/tokens", "POST", face.rotate),
+        ("/connections/<connection_id>/deviations", "GET", face.list_deviations),
         ("/connections/<connection_id>/disable", "POST", face.disable),
     ):
         operator.add_url_rule(rule, view.__name__, view, methods=[method])
@@ -188,6 +190,13 @@ class OperatorFace:
             )
         told = {**views.connection_document(made), "token": token, "expiresAt": views.time(issued.expires_at)}
         return _answer(told, 201)
+
+    def list_deviations(self, connection_id: str) -> Response:
+        caller = self.acquire("operator")
+        read_query()
+        with self._reading(caller) as unit:
+            found = list_deviations(unit, get_connection(unit, connection_id).id)
+        return _answer(views.list_document(views.whole(found), views.deviation_document))
 
     def rotate(self, connection_id: str) -> Response:
         caller = self.acquire("operator")

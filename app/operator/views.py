@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from app.access.connections import Connection
 from app.access.credentials import Credential
+from app.access.deviations import DeviationCount
 from app.access.tenants import Tenant
 from app.ledger.events import RecordedEvent
 from app.operator.consumers import ConsumerView
@@ -102,6 +103,16 @@ def connection_document(connection: Connection) -> Document:
         "dialect": connection.dialect,
         "createdAt": time(connection.created_at),
         "disabledAt": time(connection.disabled_at),
+    }
+
+
+def deviation_document(counted: DeviationCount) -> Document:
+    return {
+        "connection": counted.connection_id,
+        "deviation": counted.deviation,
+        "requests": counted.requests,
+        "firstAt": time(counted.first_at),
+        "lastAt": time(counted.last_at),
     }
 
 

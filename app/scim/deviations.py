@@ -59,6 +59,12 @@ class Deviation(StrEnum):
     NUMBER_AS_TEXT = "number_for_text"
     """A string is sent as a whole number."""
 
+    UNKNOWN_ATTRIBUTE = "unknown_attribute"
+    """An attribute is sent that no schema declares. It is ignored."""
+
+    UNMATCHED_FILTER = "unmatched_filter"
+    """A PATCH writes to values that a filter selects where there are none. The one described is made."""
+
 
 _PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -105,6 +111,7 @@ class Reading:
             elif not self._is_password(name):
                 target = self.shape.target(name)
                 if target is None:
+                    self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
                     read[name] = value
                 elif target.attribute is None or not target.attribute.read_only:
                     read[name] = self._assigned(name, target, value)
@@ -137,6 +144,7 @@ class Reading:
             return
         target = self.shape.target(path or "")
         if target is None:
+            self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
             yield operation
         elif kind.lower() == "remove":
             yield self._removal(operation, target)
@@ -162,6 +170,7 @@ class Reading:
             if self._is_password(name):
                 continue
             if spoken_of is None:
+                self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
                 members[name] = item
             elif spoken_of.filtered and self._tolerate(Deviation.FILTERED_MEMBER):
                 apart.append({"op": member(operation, "op"), "path": path, "value": item})
@@ -247,6 +256,7 @@ class Reading:
         for name, item in value.items():
             attribute = scope.get(name.lower())
             if attribute is None:
+                self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
                 read[name] = item
             elif not attribute.read_only or (in_patch and not self._drops_read_only()):
                 read[name] = self._value(f"{place}.{name}", attribute, item, in_patch=in_patch)

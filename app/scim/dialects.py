@@ -54,6 +54,7 @@ _OF_OKTA: Final = (
     Deviation.ADDED_NULL,
     Deviation.BOOLEAN_AS_TEXT,
     Deviation.NUMBER_AS_TEXT,
+    Deviation.UNKNOWN_ATTRIBUTE,
 )
 _TOLERANT: Final = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,

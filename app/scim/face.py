@@ -16,6 +16,7 @@ from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Route
 
 from app.access.credentials import Credential
+from app.access.deviations import count_deviations
 from app.access.protector import Unauthenticated
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
 from app.scim.provider import load_provider
@@ -84,7 +85,7 @@ class ScimFace(ScimServer):
             answer = self.service.service_provider_config(open_to_all.url, open_to_all.query)
             return self._to_response(answer)
         credential = self.acquire("scim")
-        service = self.services[credential.dialect or DEFAULT_DIALECT]
+        service = self.services[credential.dialect or DEFAULT_DIALECT].for_request()
         scim_request = self.read_request()
         if operation is None:
             operation = service.match(scim_request).operation
@@ -96,6 +97,8 @@ class ScimFace(ScimServer):
         with opened as unit:
             handler = DirectoryHandler(service, DirectoryStorage(unit, service.provider, service.dialect))
             answer = getattr(handler, operation.value)(scim_request)
+            if operation in WRITING and credential.connection_id:
+                count_deviations(unit, credential.connection_id, service.tolerated)
         return self._to_response(answer)
 
     def read_request(self) -> ScimRequest:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from copy import copy
+from http import HTTPStatus
 from typing import Any, cast
 
 from scim2_models import (
@@ -13,6 +15,7 @@ from scim2_models import (
     Resource,
     ResourceType,
     ResponseParameters,
+    ScimPolicy,
     ScimProvider,
 )
 from scim2_server.bulk import BulkPlan
@@ -24,6 +27,7 @@ from scim2_server.routing import Operation
 from scim2_server.service import ScimService
 
 from app.directory.membership import MemberMoves
+from app.scim.deviations import Deviation
 from app.scim.dialects import Dialect, normalise
 from app.scim.memberships import apart
 from app.scim.reading import read_json
@@ -41,6 +45,13 @@ class DialectService(ScimService):
         super().__init__(provider)
         self.dialect = dialect
         self.max_body = max_body
+        self.tolerated: set[str] = set()
+
+    def for_request(self) -> DialectService:
+        """Return this service for one request, whose tolerated deviations it notes by name."""
+        made = copy(self)
+        made.tolerated = set()
+        return made
 
     def max_body_size(self, request: ScimRequest) -> int | None:
         limit = super().max_body_size(request)
@@ -79,6 +90,20 @@ class DialectService(ScimService):
             replacement.active = current.active  # type: ignore[attr-defined]
         return super().apply_replacement(current, replacement, conditions)
 
+    def apply_patch(
+        self, current: Resource[Any], patch_op: PatchOp[Any], conditions: Conditions
+    ) -> Resource[Any] | None:
+        """Apply a PATCH; a filter that selects nothing is noted where it describes what is then made."""
+        if self.dialect.policy.unmatched_path_filter is ScimPolicy.UnmatchedPathFilter.create:
+            for operation in patch_op.operations or ():
+                path = operation.path
+                if path is None or not path.value_filter or operation.op is PatchOperation.Op.remove:
+                    continue
+                selection = type(path)(str(path).rpartition("]")[0] + "]")
+                if not selection.get(current, strict=False):
+                    self.tolerated.add(str(Deviation.UNMATCHED_FILTER))
+        return super().apply_patch(current, patch_op, conditions)
+
     def patch_response(
         self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
     ) -> ScimResponse:
@@ -101,9 +126,10 @@ class DialectService(ScimService):
         """Return a body read strictly, with the deviations that the dialect tolerates put right."""
         self.ensure_json(content_type)
         name = resource_type.name if resource_type is not None else None
-        prepared, _tolerated = normalise(
+        prepared, tolerated = normalise(
             self.dialect, read_json(body), message=message, resource_type_name=name
         )
+        self.tolerated.update(tolerated)
         return json.dumps(prepared, ensure_ascii=False).encode()
 
 
@@ -112,6 +138,23 @@ class DirectoryHandler(ScimHandler):
 
     service: DialectService
     storage: DirectoryStorage
+
+    def create(self, request: ScimRequest) -> ScimResponse:
+        """Create a resource (RFC 7644 §3.3) and answer with what the request asks to see of it (§3.9)."""
+        service = self.service
+        with service.provider:
+            target = service.route(request, Operation.create)
+            resource_type = service.resource_type_at(cast(str, target.endpoint))
+            service.authorize(request, target, resource_type)
+            shown = service.read_response_parameters(resource_type, request.query)
+            resource = service.read_creation(resource_type, request.body, request.header("Content-Type"))
+            with self.storage.operation():
+                created = service.publish(request.base_url, self.storage.create(resource_type, resource))
+            answer = service.resource_response(
+                created, Context.RESOURCE_CREATION_RESPONSE, shown, HTTPStatus.CREATED
+            )
+            answer.headers["Location"] = answer.headers["Content-Location"]
+            return answer
 
     def replace_resource(
         self,

@@ -72,6 +72,19 @@ connection = sa.Table(
     sa.UniqueConstraint("tenant_id", "name"),
 )
 
+connection_deviation = sa.Table(
+    "connection_deviation",
+    metadata,
+    sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), primary_key=True),
+    _tenant(),
+    # The name of a class of deviations that the connection's dialect tolerates.
+    sa.Column("deviation", Text, primary_key=True),
+    # In how many requests that were accepted it occurred.
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("first_at", Time, nullable=False),
+    sa.Column("last_at", Time, nullable=False),
+)
+
 credential = sa.Table(
     "credential",
     metadata,

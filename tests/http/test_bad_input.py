@@ -56,10 +56,10 @@ CREATIONS: dict[str, tuple[bytes, str | None, int, str | None]] = {
 
 
 def rows(tenant: Tenant) -> dict[str, int]:
-    """Count what the tenant has in every table; the moment of the last write may move."""
+    """Count what the tenant has in every table, but for what counts requests."""
     counted = {}
     for table in tables.metadata.sorted_tables:
-        if "tenant_id" in table.c:
+        if "tenant_id" in table.c and table is not tables.connection_deviation:
             (row,) = tenant.sql(
                 sa.select(sa.func.count()).select_from(table).where(table.c.tenant_id == tenant.id)
             )

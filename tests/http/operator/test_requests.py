@@ -28,6 +28,7 @@ ROUTES = [
     ("GET", "/connections"),
     ("POST", "/connections"),
     ("POST", "/connections/x/tokens"),
+    ("GET", "/connections/x/deviations"),
     ("POST", "/connections/x/disable"),
 ]
 

@@ -193,7 +193,7 @@ USER_PATCHES = {
             *op("replace", {"external_manager_id": 7, "urn:x:y": {"z": 1}}),
         ],
         {},
-        [],
+        ["unknown_attribute"],
     ),
     "a role removed by its value, though its label differs": (
         op("Remove", "entitlements", [{"value": "orders.read", "display": "Other", "primary": False}]),
