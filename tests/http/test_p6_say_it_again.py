@@ -197,12 +197,16 @@ def test_a_repeated_deletion_is_404_and_leaves_dead_what_is_dead(tenant: Tenant,
         assert tenant.verify(key) == "key_revoked"
 
 
+REQUESTS = (tables.event, tables.credential, tables.connection_deviation)
+"""The tables that tell of each request."""
+
+
 def rows(tenant: Tenant) -> dict[str, list[str]]:
-    """Return every row of the tenant but the events, and the moment of the last write."""
+    """Return every row of the tenant, but for what tells of each request."""
     return {
         table.name: sorted(map(repr, tenant.sql(sa.select(table).where(table.c.tenant_id == tenant.id))))
         for table in tables.metadata.sorted_tables
-        if "tenant_id" in table.c and table not in (tables.event, tables.credential)
+        if "tenant_id" in table.c and table not in REQUESTS
     }
 
 
