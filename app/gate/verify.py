@@ -53,6 +53,7 @@ def blueprint(store: Store, peppers: Peppers, acquire: Callable[[str], Credentia
     def verify() -> Response:
         return answer(None)
 
+    @gate.route("/gate/verify/", defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
     @gate.route("/gate/verify/<path:path>", methods=METHODS, provide_automatic_options=False)
     def verify_below(path: str) -> Response:
         return answer(path)
@@ -114,8 +115,8 @@ def _call(below: bool) -> Call:
     scopes = " ".join([query.get("scope", ""), *request.headers.getlist("X-Gate-Scope")])
     if below:
         method: str | None = request.method
-        raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path
-        path: str | None = raw.partition("/gate/verify")[2]
+        # WSGI hands over a decoded path. Encoded again, an escape in it is what was encoded twice: no path.
+        path: str | None = quote(request.environ["PATH_INFO"].encode("latin-1")).partition("/gate/verify")[2]
     else:
         method = _stated("X-Original-Method", "X-Forwarded-Method")
         path = _stated("X-Original-URI", "X-Forwarded-Uri")
