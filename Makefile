@@ -18,7 +18,7 @@ tour: $(VENV)/.for-run ## See the product in one minute, on a server of its own
 	$(BIN)/keysteward tour
 
 test: $(VENV)/.for-test ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/.for-test ## Run the tests that take longer than a coffee
 	$(BIN)/pytest -m slow --timeout 3600

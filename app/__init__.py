@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from app.settings import Settings
+
+
+BACKLOG: Final = "keysteward.backlog"
+"""Among the extensions of the application: the requests that a worker process carries out beside others."""
+
+FOLLOW_UPS: Final = "keysteward.follow_ups"
+"""Among them: what changes left to do, which a worker process does beside serving."""
 
 
 def create_app(settings: Settings) -> Flask:
@@ -23,6 +30,7 @@ def create_app(settings: Settings) -> Flask:
 
     from app import health
     from app.access.protector import Protector
+    from app.directory.follow_up_worker import FollowUpWorker
     from app.gate import verify
     from app.keys.lifecycle import Minting
     from app.operator import face as operator
@@ -41,9 +49,17 @@ def create_app(settings: Settings) -> Flask:
     flask.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     flask.register_error_handler(HTTPException, problem_response)
     flask.register_blueprint(health.blueprint(store.engine))
-    ScimFace(
-        store, protector.acquire, public_url=settings.public_url, max_body=settings.max_body_bytes
-    ).init_app(flask)
+    scim = ScimFace(
+        store,
+        protector.acquire,
+        public_url=settings.public_url,
+        max_body=settings.max_body_bytes,
+        cursor_secret=peppers.derive("scim cursors"),
+        results_kept_for=settings.async_result_seconds,
+    )
+    scim.init_app(flask)
+    flask.extensions[BACKLOG] = scim.deferral.backlog
+    flask.extensions[FOLLOW_UPS] = FollowUpWorker(store)
     flask.register_blueprint(operator.blueprint(store, minting, protector.acquire, dialects=tuple(DIALECTS)))
     gate = Protector(store, peppers, header=verify.GATE_HEADER)
     flask.register_blueprint(verify.blueprint(store, peppers, gate.acquire))

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from app.store.peppers import Peppers, PepperUnusable, load_peppers, parse_peppers
+from app.store.pepper_file import load_peppers
+from app.store.peppers import Peppers, PepperUnusable, parse_peppers
 
 PREFIX: Final = "KEYSTEWARD_"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -158,6 +159,12 @@ SETTINGS: Final = (
         "Largest request body, in bytes.",
         _number(1024, 1024**3),
     ),
+    Setting(
+        "KEYSTEWARD_ASYNC_RESULT_SECONDS",
+        "86400",
+        "How long the result of an asynchronous request (Prefer: respond-async) can be read.",
+        _number(60, 365 * 24 * 3600),
+    ),
     Setting("KEYSTEWARD_LOG_LEVEL", "info", f"How much is logged: {' '.join(LOG_LEVELS)}.", _log_level),
 )
 
@@ -183,6 +190,7 @@ class Settings:
     key_brand: str
     key_environment: str
     max_body_bytes: int
+    async_result_seconds: int
     log_level: str
 
     @classmethod

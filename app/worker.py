@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from app import create_app
+from app import BACKLOG, FOLLOW_UPS, create_app
 from app.bodies import KnownLength
 from app.settings import SECRET_VARIABLES, Settings
 
@@ -24,4 +24,7 @@ def load() -> WSGIApplication:
     # The server copies the environment of the process into that of every request: no place for secrets.
     for name in SECRET_VARIABLES:
         os.environ.pop(name, None)
-    return KnownLength(create_app(settings), settings.max_body_bytes)
+    app = create_app(settings)
+    app.extensions[BACKLOG].start()
+    app.extensions[FOLLOW_UPS].start()
+    return KnownLength(app, settings.max_body_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.administration import connection, tenant
+from app.cli.administration import connection, follow_ups, tenant
 from app.cli.entitlements import entitlement
 from app.cli.keys import explain, key
 from app.cli.serving import init, serve, settings
@@ -20,5 +20,5 @@ def main() -> None:
 for command in (serve, init, settings, tour):
     main.add_command(command)
 
-for command in (tenant, connection, entitlement, key, explain):
+for command in (tenant, connection, entitlement, key, explain, follow_ups):
     main.add_command(command)

@@ -22,6 +22,7 @@ from app.cli.durations import seconds
 from app.cli.installation import actor
 from app.cli.printing import print_json, print_table, time
 from app.cli.tenancy import json_option, opened, reading, tenant_option, writing
+from app.directory.follow_ups import list_follow_ups
 from app.operator import views
 from app.operator.connections import open_connection, rotate_token
 from app.operator.tenants import change_settings
@@ -254,3 +255,29 @@ def _echo_token(url: str, issued: Credential, token: str) -> None:
     click.echo(f"The token is shown this once; it expires at {time(issued.expires_at)}.\n")
     click.echo(f"  SCIM base URL   {url}")
     click.echo(f"  Bearer token    {token}")
+
+
+@click.command("follow-ups")
+@tenant_option
+@json_option
+def follow_ups(tenant: str | None, as_program: bool) -> None:
+    """Show what changes that moved very many keys have left to do, and how far it came."""
+    with reading(tenant) as work:
+        found = list_follow_ups(work.unit)
+    if as_program:
+        print_json(views.list_document(views.whole(found), views.follow_up_document))
+        return
+    print_table(
+        ("change", "keys of", "at", "people", "finished"),
+        [
+            (
+                each.txn,
+                each.kind,
+                time(each.moment),
+                f"{each.done} of {'?' if each.total is None else each.total}",
+                time(each.finished_at),
+            )
+            for each in found
+        ],
+        nothing="Nothing was left to do.",
+    )

@@ -6,7 +6,7 @@ event, a key that can never work again is revoked for good, and a grant whose po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from app.keys.lifecycle import issue, revoke
 from app.ledger.events import Event, record
 from app.rights.grants import grants
-from app.rights.standing import KeyState, standings
+from app.rights.standing import KeyState, Standing, standings
 from app.store.batches import batches
-from app.store.tables import entitlement, key
+from app.store.tables import entitlement, key, key_entitlement
 from app.store.unit_of_work import Unit
 
 
@@ -30,27 +30,23 @@ def key_effects(
     :param holders: the consumers whose grants the change may have brought, asked after the change.
     """
     before = {
-        each.key_id: each
+        each.key_id: each.state
         for some_keys in keys
         for each in standings(unit, some_keys & key.c.revoked_at.is_(None)).values()
     }
     yield
     for some in batches(list(before)):
-        _settle(unit, {each: before[each].state for each in some})
-    automatic = frozenset(
-        unit.execute(
-            sa.select(entitlement.c.id).where(
-                entitlement.c.tenant_id == unit.tenant_id, entitlement.c.issuance == "automatic"
-            )
-        ).scalars()
-    )
-    if automatic:
-        for holding in batches(list(holders())):
-            _issue_due(unit, holding, automatic)
+        settle(unit, before, standings(unit, key.c.id.in_(some)))
+    issue_due(unit, holders)
 
 
-def _settle(unit: Unit, before: dict[str, KeyState]) -> None:
-    for key_id, standing in standings(unit, key.c.id.in_(before)).items():
+def settle(unit: Unit, before: Mapping[str, KeyState], after: Mapping[str, Standing]) -> None:
+    """Record what became of some keys, and revoke for good those that can never work again.
+
+    :param before: where each stood before the change.
+    :param after: where each stands after it.
+    """
+    for key_id, standing in after.items():
         if standing.state is KeyState.revoked and standing.reason == "right_lapsed":
             revoke(unit, key_id, "right_lapsed")
         elif standing.state is not before[key_id] and standing.state is not KeyState.revoked:
@@ -63,8 +59,35 @@ def _settle(unit: Unit, before: dict[str, KeyState]) -> None:
             record(unit, [Event(kind, f"key/{key_id}", {"consumer": standing.consumer_id})])
 
 
+def issue_due(unit: Unit, holders: Callable[[], Sequence[str]], *, of: Collection[str] | None = None) -> None:
+    """Issue a key for each grant of an automatic entitlement that no living key of its holder counts for.
+
+    :param holders: the consumers whose grants are looked at, asked if there is any such entitlement.
+    :param of: the entitlements to look at, instead of all.
+    """
+    wanted = (entitlement.c.tenant_id == unit.tenant_id) & (entitlement.c.issuance == "automatic")
+    if of is not None:
+        wanted &= entitlement.c.id.in_(of)
+    automatic = frozenset(unit.execute(sa.select(entitlement.c.id).where(wanted)).scalars())
+    if automatic:
+        for holding in batches(list(holders())):
+            _issue_due(unit, holding, automatic)
+
+
+def revoke_orphans(unit: Unit, keys: sa.ColumnElement[bool]) -> None:
+    """Revoke those of some keys whose entitlements were all deleted: they can never work again.
+
+    An entitlement of the same value that is made later is another one.
+    """
+    left = sa.select(key_entitlement.c.key_id).join(
+        entitlement, entitlement.c.id == key_entitlement.c.entitlement_id
+    )
+    statement = sa.select(key.c.id).where(keys, key.c.revoked_at.is_(None), key.c.id.not_in(left))
+    for key_id in unit.execute(statement.order_by(key.c.id)).scalars().all():
+        revoke(unit, key_id, "entitlement_deleted")
+
+
 def _issue_due(unit: Unit, consumer_ids: Sequence[str], automatic: frozenset[str]) -> None:
-    """Issue a key for each grant of an automatic entitlement that no living key counts for."""
     due = [
         (grant.consumer_id, grant.entitlement_id)
         for grant in grants(unit, consumer_ids)

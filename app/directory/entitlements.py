@@ -10,11 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.directory.carriers import begin, end, holding
-from app.directory.effects import key_effects
+from app.directory.effects import issue_due, key_effects, revoke_orphans
 from app.directory.errors import MemberUnknown, PolicyInvalid
-from app.keys.lifecycle import revoke
+from app.directory.follow_ups import MOST_AT_ONCE, follow_entitlement
 from app.rights.chains import displays_of
-from app.rights.paths import paths
 from app.store.batches import batches
 from app.store.tables import consumer, entitlement, key, key_entitlement, mapping, resource
 from app.store.unit_of_work import Unit
@@ -78,33 +77,32 @@ def following(unit: Unit, entitlement_id: str) -> Iterator[None]:
     issued_for_it = key.c.id.in_(
         sa.select(key_entitlement.c.key_id).where(key_entitlement.c.entitlement_id == entitlement_id)
     )
-    with key_effects(unit, [issued_for_it], lambda: _awaiting_keys(unit, entitlement_id)):
+    of_tenant = consumer.c.tenant_id == unit.tenant_id
+    if _are_many(unit, key.c.id, issued_for_it & key.c.revoked_at.is_(None)):
         yield
+        follow_entitlement(unit, entitlement_id)
+        return
+    with key_effects(unit, [issued_for_it], lambda: ()):
+        yield
+        revoke_orphans(unit, issued_for_it)
+    if _issues_by_itself(unit, entitlement_id):
+        # Who holds it is known at once of a few people only.
+        if _are_many(unit, consumer.c.id, of_tenant):
+            follow_entitlement(unit, entitlement_id)
+        else:
+            everyone = unit.execute(sa.select(consumer.c.id).where(of_tenant)).scalars().all()
+            issue_due(unit, lambda: everyone, of=[entitlement_id])
 
 
-def _awaiting_keys(unit: Unit, entitlement_id: str) -> list[str]:
-    """The consumers who may be due a key: the holders, where the entitlement issues keys by itself."""
-    issuance = unit.execute(
-        sa.select(entitlement.c.issuance).where(entitlement.c.id == entitlement_id)
-    ).scalar()
-    return holders(unit, entitlement_id) if issuance == "automatic" else []
+def _are_many(unit: Unit, column: sa.Column[str], condition: sa.ColumnElement[bool]) -> bool:
+    """Whether more rows meet a condition than a change itself sees to."""
+    some = sa.select(column).where(condition).limit(MOST_AT_ONCE + 1).subquery()
+    return int(unit.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()) > MOST_AT_ONCE
 
 
-def holders(unit: Unit, entitlement_id: str) -> list[str]:
-    """Return the consumers that hold an entitlement now."""
-    asked = (
-        sa.select(consumer.c.id.label("consumer_id"), sa.literal(unit.now, sa.BigInteger).label("horizon"))
-        .where(consumer.c.tenant_id == unit.tenant_id)
-        .cte("asked")
-    )
-    path = paths(asked)
-    statement = (
-        sa.select(path.c.consumer_id)
-        .where(path.c.entitlement_id == entitlement_id, path.c.since <= unit.now, path.c.until > unit.now)
-        .distinct()
-        .order_by(path.c.consumer_id)
-    )
-    return list(unit.execute(statement).scalars())
+def _issues_by_itself(unit: Unit, entitlement_id: str) -> bool:
+    issuance = sa.select(entitlement.c.issuance).where(entitlement.c.id == entitlement_id)
+    return unit.execute(issuance).scalar() == "automatic"
 
 
 def assert_entitlement(unit: Unit, entitlement_id: str, state: EntitlementState) -> None:
@@ -140,21 +138,6 @@ def forget_entitlement(unit: Unit, entitlement_id: str) -> None:
                 entitlement.c.tenant_id == unit.tenant_id, entitlement.c.id == entitlement_id
             )
         )
-        # An entitlement of the same value made later is another one, so these keys can never work again.
-        left = sa.select(key_entitlement.c.key_id).join(
-            entitlement, entitlement.c.id == key_entitlement.c.entitlement_id
-        )
-        statement = (
-            sa.select(key.c.id)
-            .join(key_entitlement, key_entitlement.c.key_id == key.c.id)
-            .where(
-                key_entitlement.c.entitlement_id == entitlement_id,
-                key.c.revoked_at.is_(None),
-                key.c.id.not_in(left),
-            )
-        )
-        for key_id in unit.execute(statement.order_by(key.c.id)).scalars().all():
-            revoke(unit, key_id, "entitlement_deleted")
 
 
 def named_groups(unit: Unit, group_ids: Collection[str]) -> dict[str, str | None]:

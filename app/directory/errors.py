@@ -37,3 +37,7 @@ class MomentInvalid(DirectoryError):
 
 class ValueUnmatched(DirectoryError):
     """A value on a user names no known entitlement, and the tenant refuses such values."""
+
+
+class PositionUnreadable(DirectoryError):
+    """The position of a page is not one that this search can have given."""

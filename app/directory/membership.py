@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import MembershipCycle, MemberUnknown
+from app.directory.follow_ups import MOST_AT_ONCE, follow_members
 from app.ledger.events import Event, record
 from app.rights.grants import consumers_below
 from app.store.batches import batches
@@ -199,8 +201,7 @@ def change(unit: Unit, group_id: str, added: Sequence[Member], removed: Sequence
             begin(unit, membership, part)
 
     if _carries_rights(unit, group_id):
-        consumers = [each for some in batches(touched) for each in consumers_below(unit, some)]
-        with key_effects(unit, _keys_of(consumers), lambda: consumers):
+        with _following(unit, touched):
             write()
     else:
         write()
@@ -208,14 +209,21 @@ def change(unit: Unit, group_id: str, added: Sequence[Member], removed: Sequence
 
 def forget_group(unit: Unit, group_id: str) -> None:
     """End the memberships of a deleted group, its place in other groups, and its mappings."""
-    consumers = consumers_below(unit, [group_id])
-    with key_effects(unit, _keys_of(consumers), lambda: consumers):
+    with _following(unit, [group_id]):
         end(unit, membership, (membership.c.group_id == group_id) | (membership.c.member_id == group_id))
         end(unit, mapping, (mapping.c.kind == "group") & (mapping.c.value == group_id))
 
 
-def _keys_of(consumers: Sequence[str]) -> list[sa.ColumnElement[bool]]:
-    return [key.c.consumer_id.in_(some) for some in batches(consumers)]
+@contextmanager
+def _following(unit: Unit, ids: Sequence[str]) -> Iterator[None]:
+    """Enclose a change that gives or takes something to the people among and below some members."""
+    people = [each for some in batches(ids) for each in consumers_below(unit, some)]
+    if len(people) > MOST_AT_ONCE:
+        yield
+        follow_members(unit, ids)
+        return
+    with key_effects(unit, [key.c.consumer_id.in_(people)], lambda: people):
+        yield
 
 
 def _known(unit: Unit, members: Sequence[Member]) -> dict[str, Member]:

@@ -78,7 +78,7 @@ def fetch(unit: Unit, type_name: str, resource_id: str) -> StoredResource:
     row = None if "\0" in resource_id else unit.execute(wanted).one_or_none()
     if row is None:
         raise ResourceUnknown(f"{type_name} {resource_id[:100]!r} not found")
-    return _stored(row)
+    return stored_of(row)
 
 
 def update(
@@ -134,14 +134,21 @@ def find(
 ) -> Page:
     """Return a page of the tenant's resources that meet a condition, and their number."""
     wanted = sa.and_(resource.c.tenant_id == unit.tenant_id, condition)
-    total = unit.execute(sa.select(sa.func.count()).select_from(resource).where(wanted)).scalar_one()
+    total = count(unit, wanted)
     if limit == 0 or offset >= total:
         return Page(total, [])
     statement = sa.select(resource).where(wanted).order_by(*order).limit(limit).offset(offset)
-    return Page(total, [_stored(row) for row in unit.execute(statement)])
+    return Page(total, [stored_of(row) for row in unit.execute(statement)])
 
 
-def _stored(row: sa.Row[Any]) -> StoredResource:
+def count(unit: Unit, condition: sa.ColumnElement[bool]) -> int:
+    """Return how many resources meet a condition, which says whose they are."""
+    found: int = unit.execute(sa.select(sa.func.count()).select_from(resource).where(condition)).scalar_one()
+    return found
+
+
+def stored_of(row: sa.Row[Any]) -> StoredResource:
+    """Return a row of the table ``resource``, which may have more columns, as a resource."""
     return StoredResource(row.id, row.type, row.document, row.revision, row.created_at, row.modified_at)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import sqlalchemy as sa
 from scim2_models import InvalidPathException, Resource, SearchRequest
@@ -14,37 +15,71 @@ from app.directory.comparable import is_numeric, name_of, place_of
 from app.store.tables import resource
 from app.store.unit_of_work import Unit
 
+LONGEST_SORTED: Final = 256
+"""By how many of its first characters a text is sorted: a cursor holds the text, and must fit into a URL."""
 
-def order_of(
+
+@dataclass(frozen=True)
+class SortTerm:
+    """One of the values that a search is ordered by, the more significant first.
+
+    A value that may be null has the term before it say so, so that no order of nulls is ever asked for: the
+    two databases have different ones.
+    """
+
+    value: sa.ColumnElement[Any]
+    descending: bool = False
+
+    @property
+    def ordered(self) -> sa.ColumnElement[Any]:
+        """The term as ``ORDER BY`` takes it."""
+        return self.value.desc() if self.descending else self.value.asc()
+
+
+CREATION: Final = (SortTerm(resource.c.created_at), SortTerm(resource.c.id))
+"""The order of their creation: no two resources share it, and it never changes."""
+
+
+def sort_terms(
     unit: Unit, search_request: SearchRequest[Any], models: Sequence[tuple[str, type[Resource[Any]]]]
-) -> list[sa.ColumnElement[Any]]:
-    """Return what a search of some resource types is ordered by, ending in what no two resources share.
+) -> list[SortTerm]:
+    """Return what a search of some resource types is ordered by, ending in :data:`CREATION`.
 
     Missing values come last, or first when the order is descending. Equal values are in the order of their
     resources' creation, in either direction.
 
     :raises InvalidPathException: when the attribute cannot be sorted by in SQL.
     """
-    tie: list[sa.ColumnElement[Any]] = [resource.c.created_at, resource.c.id]
     if search_request.sort_by is None:
-        return tie
+        return list(CREATION)
     of_kind: dict[bool, list[tuple[sa.ColumnElement[bool], sa.ColumnElement[Any]]]] = {}
     for type_name, model in models:
         binding = search_request.sort_binding(model)
         if binding is not None:
             value = _value(unit, type_name, binding)
             of_kind.setdefault(is_numeric(binding), []).append((resource.c.type == type_name, value))
-    if not of_kind:
-        return tie
     if len(models) == 1:
         values = [value for [(_, value)] in of_kind.values()]
     else:
         # A column holds numbers or texts: types that call both by one name need one of each.
         values = [sa.case(*of_types, else_=sa.null()) for of_types in of_kind.values()]
-    missing = sa.and_(*(value.is_(None) for value in values))
-    if search_request.sort_order == SearchRequest.SortOrder.descending:
-        return [missing.desc(), *(value.desc() for value in values), *tie]
-    return [missing, *values, *tie]
+    descending = search_request.sort_order == SearchRequest.SortOrder.descending
+    terms = []
+    for value in values:
+        if not (isinstance(value, sa.Column) and not value.nullable):
+            terms.append(SortTerm(sa.case((value.is_(None), 1), else_=0), descending))
+        terms.append(SortTerm(value, descending))
+    return [*terms, *CREATION]
+
+
+def order_of(
+    unit: Unit, search_request: SearchRequest[Any], models: Sequence[tuple[str, type[Resource[Any]]]]
+) -> list[sa.ColumnElement[Any]]:
+    """Return :func:`sort_terms` as ``ORDER BY`` takes them.
+
+    :raises InvalidPathException: when the attribute cannot be sorted by in SQL.
+    """
+    return [term.ordered for term in sort_terms(unit, search_request, models)]
 
 
 def _value(unit: Unit, type_name: str, binding: AttributeBinding) -> sa.ColumnElement[Any]:
@@ -54,10 +89,11 @@ def _value(unit: Unit, type_name: str, binding: AttributeBinding) -> sa.ColumnEl
         raise _unsortable(binding, "has several values")
     columns = Columns(unit, type_name)
     if not binding.is_multivalued:
-        return columns.single(binding)
+        value = columns.single(binding)
+        return value if is_numeric(binding) or isinstance(value, sa.Column) else _beginning(value)
     array = columns.document.array(*place_of(binding))
     member = name_of(binding.sub_field_name) if binding.sub_field_name else None
-    column = array.number(member) if is_numeric(binding) else array.text(member)
+    column = array.number(member) if is_numeric(binding) else _beginning(array.text(member))
     # The value of the primary element, else of the first.
     primary = [] if member is None else [sa.func.coalesce(array.number("primary"), 0).desc()]
     return (
@@ -67,6 +103,10 @@ def _value(unit: Unit, type_name: str, binding: AttributeBinding) -> sa.ColumnEl
         .limit(1)
         .scalar_subquery()
     )
+
+
+def _beginning(text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.substr(text, 1, LONGEST_SORTED, type_=text.type)
 
 
 def _unsortable(binding: AttributeBinding, why: str) -> InvalidPathException:

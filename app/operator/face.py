@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, request
 from app.access.connections import disable_connection, get_connection, list_connections
 from app.access.credentials import DEFAULT_OVERLAP, Credential
 from app.access.deviations import list_deviations
+from app.directory.follow_ups import list_follow_ups
 from app.keys.lifecycle import Minting
 from app.operator import views
 from app.operator.connections import open_connection, rotate_token
@@ -68,6 +69,7 @@ def blueprint(store: Store, minting: Minting, acquire: Acquire, *, dialects: Col
         ("/consumers/<consumer_id>/explain", "GET", face.explain_consumer),
         ("/unmatched-values", "GET", face.list_unmatched),
         ("/events", "GET", face.list_events),
+        ("/follow-ups", "GET", face.list_follow_ups),
         ("/connections", "GET", face.list_connections),
         ("/connections", "POST", face.create_connection),
         ("/connections/<connection_id>/tokens", "POST", face.rotate),
@@ -172,6 +174,13 @@ class OperatorFace:
                 limit=query.numbers.get("limit"),
             )
         return _answer(views.list_document(page, views.event_document))
+
+    def list_follow_ups(self) -> Response:
+        caller = self.acquire("operator")
+        read_query()
+        with self._reading(caller) as unit:
+            found = list_follow_ups(unit)
+        return _answer(views.list_document(views.whole(found), views.follow_up_document))
 
     def list_connections(self) -> Response:
         caller = self.acquire("operator")

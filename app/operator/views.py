@@ -12,6 +12,7 @@ from app.access.connections import Connection
 from app.access.credentials import Credential
 from app.access.deviations import DeviationCount
 from app.access.tenants import Tenant
+from app.directory.follow_ups import FollowUp
 from app.ledger.events import RecordedEvent
 from app.operator.consumers import ConsumerView
 from app.operator.keys import KeyView
@@ -113,6 +114,17 @@ def deviation_document(counted: DeviationCount) -> Document:
         "requests": counted.requests,
         "firstAt": time(counted.first_at),
         "lastAt": time(counted.last_at),
+    }
+
+
+def follow_up_document(left: FollowUp) -> Document:
+    return {
+        "id": left.id,
+        "kind": left.kind,
+        "of": {"txn": left.txn, "actor": left.actor, "time": time(left.moment)},
+        "done": left.done,
+        "total": left.total,
+        "finishedAt": time(left.finished_at),
     }
 
 

@@ -43,19 +43,26 @@ def grants(unit: Unit, consumer_ids: Sequence[str] | None = None) -> list[Grant]
     return [Grant(*pair, tuple(sorted(found))) for pair, found in sorted(reasons.items())]
 
 
-def consumers_below(unit: Unit, ids: Sequence[str]) -> list[str]:
-    """Return the users among some members, and all users in the groups among them, nested or not."""
+def consumers_below(unit: Unit, ids: Sequence[str], *, at: int | None = None) -> list[str]:
+    """Return the users among some members, and all users in the groups among them, nested or not.
+
+    :param at: as it was at this moment, or just before it, instead of as it is now.
+    """
     if not ids:
         return []
+    if at is None:
+        inside = membership.c.until > unit.now
+    else:
+        inside = (membership.c.until >= at) & (membership.c.since <= at)
     below = (
         sa.select(membership.c.member_id)
-        .where(membership.c.group_id.in_(ids), membership.c.until > unit.now)
+        .where(membership.c.group_id.in_(ids), inside)
         .cte("below", recursive=True)
     )
     below = below.union(
         sa.select(membership.c.member_id)
         .join(below, membership.c.group_id == below.c.member_id)
-        .where(membership.c.until > unit.now)
+        .where(inside)
     )
     of_tenant = sa.select(consumer.c.id).where(consumer.c.tenant_id == unit.tenant_id)
     # A union, not an OR: PostgreSQL would search all that is below for each consumer.

@@ -46,24 +46,28 @@ class Standing:
     reason: str | None
 
 
-def standings(unit: Unit, keys: sa.ColumnElement[bool]) -> dict[str, Standing]:
-    """Return where some keys of the tenant stand at ``unit.now``.
+def standings(unit: Unit, keys: sa.ColumnElement[bool], *, at: int | None = None) -> dict[str, Standing]:
+    """Return where some keys of the tenant stand at ``unit.now``, or stood at an earlier moment.
 
     :param keys: a condition on the table ``key``.
+    :param at: the moment, in microseconds; keys that were issued later are left out.
     """
+    at = unit.now if at is None else at
     rows = unit.execute(
-        sa.select(key).where(key.c.tenant_id == unit.tenant_id, keys).order_by(key.c.id)
+        sa.select(key)
+        .where(key.c.tenant_id == unit.tenant_id, key.c.issued_at <= at, keys)
+        .order_by(key.c.id)
     ).all()
-    return {standing.key_id: standing for some in batches(rows) for standing in _standings(unit, some)}
+    return {standing.key_id: standing for some in batches(rows) for standing in _standings(unit, some, at)}
 
 
-def _standings(unit: Unit, rows: Sequence[sa.Row[Any]]) -> Iterator[Standing]:
+def _standings(unit: Unit, rows: Sequence[sa.Row[Any]], at: int) -> Iterator[Standing]:
     entitlements: dict[str, set[str]] = defaultdict(set)
     of_keys = sa.select(key_entitlement).where(key_entitlement.c.key_id.in_([row.id for row in rows]))
     for pair in unit.execute(of_keys):
         entitlements[pair.key_id].add(pair.entitlement_id)
     carried: dict[tuple[str, str], list[Interval]] = defaultdict(list)
-    alive = [row for row in rows if row.revoked_at is None]
+    alive = [row for row in rows if row.revoked_at is None or row.revoked_at > at]
     if alive:
         holders = consumer.c.id.in_({row.consumer_id for row in alive})
         path = paths(of_consumers(holders, min(row.issued_at for row in alive)))
@@ -72,7 +76,7 @@ def _standings(unit: Unit, rows: Sequence[sa.Row[Any]]) -> Iterator[Standing]:
                 Interval(each.since, each.until, each.tolerance)
             )
     for row in rows:
-        yield _standing(unit, row, frozenset(entitlements[row.id]), carried)
+        yield _standing(unit, row, frozenset(entitlements[row.id]), carried, at)
 
 
 def _standing(
@@ -80,21 +84,24 @@ def _standing(
     row: sa.Row[Any],
     entitlements: frozenset[str],
     carried: dict[tuple[str, str], list[Interval]],
+    at: int,
 ) -> Standing:
     lapsed: frozenset[str] = frozenset()
 
-    def at(state: KeyState, rights: frozenset[str] = frozenset(), reason: str | None = None) -> Standing:
+    def in_state(
+        state: KeyState, rights: frozenset[str] = frozenset(), reason: str | None = None
+    ) -> Standing:
         return Standing(row.id, row.consumer_id, state, rights, lapsed, entitlements, reason)
 
-    if row.revoked_at is not None:
-        return at(KeyState.revoked, reason=row.revoked_reason)
-    if row.expires_at is not None and row.expires_at <= unit.now:
-        return at(KeyState.expired, reason="expired")
+    if row.revoked_at is not None and row.revoked_at <= at:
+        return in_state(KeyState.revoked, reason=row.revoked_reason)
+    if row.expires_at is not None and row.expires_at <= at:
+        return in_state(KeyState.expired, reason="expired")
     judged = {
         entitlement: continuity(
             carried[row.consumer_id, entitlement],
             issued_at=row.issued_at,
-            now=unit.now,
+            now=at,
             recovery_window=unit.recovery_window,
         )
         for entitlement in entitlements
@@ -102,7 +109,8 @@ def _standing(
     lapsed = frozenset(each for each, right in judged.items() if isinstance(right, Lapsed))
     rights = frozenset(each for each, right in judged.items() if isinstance(right, Held))
     if rights:
-        return at(KeyState.issued if row.claimed_at is None else KeyState.active, rights)
+        claimed = row.claimed_at is not None and row.claimed_at <= at
+        return in_state(KeyState.active if claimed else KeyState.issued, rights)
     if lapsed == entitlements:
-        return at(KeyState.revoked, reason="right_lapsed")
-    return at(KeyState.dormant)
+        return in_state(KeyState.revoked, reason="right_lapsed")
+    return in_state(KeyState.dormant)

@@ -14,13 +14,16 @@ from scim2_models import Error, InvalidValueException
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation, Route
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.access.credentials import Credential
-from app.access.deviations import count_deviations
 from app.access.protector import Unauthenticated
+from app.scim.asynchronous_requests import TooManyPending
+from app.scim.deferral import EVENTS, Deferral
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
+from app.scim.preferences import asynchronous_preference
 from app.scim.provider import load_provider
-from app.scim.service import WRITING, DialectService, DirectoryHandler
+from app.scim.service import WRITING, DialectService, carry_out
 from app.scim.storage import DirectoryStorage
 from app.store.unit_of_work import Store, StoreError
 
@@ -36,6 +39,8 @@ class ScimFace(ScimServer):
         :class:`~app.access.protector.Unauthenticated`.
     :param public_url: the root of the URLs in answers; without it they follow the request's host.
     :param max_body: the largest request body, in bytes.
+    :param cursor_secret: what cursors are sealed with, the same in every process.
+    :param results_kept_for: for how many seconds the result of an asynchronous request can be read.
     """
 
     def __init__(
@@ -45,15 +50,23 @@ class ScimFace(ScimServer):
         *,
         public_url: str | None,
         max_body: int,
+        cursor_secret: bytes,
+        results_kept_for: int,
     ) -> None:
         self.store = store
         self.acquire = acquire
         self.public_url = public_url
         self.services: Mapping[str, DialectService] = {
-            name: DialectService(load_provider(dialect.policy), dialect, max_body=max_body)
+            name: DialectService(
+                load_provider(dialect.policy), dialect, max_body=max_body, secret=cursor_secret
+            )
             for name, dialect in DIALECTS.items()
         }
         self.service = self.services[DEFAULT_DIALECT]
+        if self.service.get_resource_type_by_endpoint(EVENTS) is not None:
+            raise ValueError(f"{EVENTS} is where results are: no resource type can be served there")
+        self.deferral = Deferral(store, self._service_for, kept_for=results_kept_for)
+        self.max_body = max_body
         self.url_prefix = "/scim/v2"
         self.name = "scim"
 
@@ -65,7 +78,10 @@ class ScimFace(ScimServer):
         blueprint = super().create_blueprint()
         blueprint.register_error_handler(Unauthenticated, self._handle_unauthenticated)
         blueprint.register_error_handler(sa.exc.DataError, self._handle_data_error)
+        blueprint.register_error_handler(RequestEntityTooLarge, self._handle_too_large)
+        blueprint.register_error_handler(TooManyPending, self._handle_too_many_pending)
         blueprint.register_error_handler(Exception, self._handle_failure)
+        blueprint.add_url_rule(f"{EVENTS}/<txn>", "result", self._result_view, methods=["GET"])
         return blueprint
 
     def _make_view(self, route: Route) -> Any:
@@ -85,21 +101,30 @@ class ScimFace(ScimServer):
             answer = self.service.service_provider_config(open_to_all.url, open_to_all.query)
             return self._to_response(answer)
         credential = self.acquire("scim")
-        service = self.services[credential.dialect or DEFAULT_DIALECT].for_request()
+        service = self._service_for(credential.dialect, credential.tenant_id, credential.actor)
         scim_request = self.read_request()
         if operation is None:
             operation = service.match(scim_request).operation
+        if operation in WRITING and credential.connection_id is not None:
+            preference = asynchronous_preference(scim_request.header("Prefer"))
+            if preference is not None:
+                answer = self.deferral.respond(credential, service, operation, scim_request, preference)
+                return self._to_response(answer)
         opened = (
             self.store.writing(credential.tenant_id, actor=f"connection:{credential.connection_id}")
             if operation in WRITING
             else self.store.reading(credential.tenant_id)
         )
         with opened as unit:
-            handler = DirectoryHandler(service, DirectoryStorage(unit, service.provider, service.dialect))
-            answer = getattr(handler, operation.value)(scim_request)
-            if operation in WRITING and credential.connection_id:
-                count_deviations(unit, credential.connection_id, service.tolerated)
+            storage = DirectoryStorage(unit, service.provider, service.dialect)
+            answer = carry_out(storage, service, operation, scim_request, credential.connection_id)
         return self._to_response(answer)
+
+    def _result_view(self, txn: str) -> Response:
+        return self._to_response(self.deferral.result(self.acquire("scim"), txn))
+
+    def _service_for(self, dialect: str | None, tenant_id: str, caller: str) -> DialectService:
+        return self.services[dialect or DEFAULT_DIALECT].for_request(tenant_id, caller)
 
     def read_request(self) -> ScimRequest:
         scim_request = super().read_request()
@@ -115,6 +140,13 @@ class ScimFace(ScimServer):
         return self._handle_scim_exception(
             InvalidValueException(detail="A value holds characters that cannot be stored")
         )
+
+    def _handle_too_large(self, error: RequestEntityTooLarge) -> Response:
+        """Name the limit that was exceeded (RFC 7644 §3.7.4)."""
+        return self._error(413, f"The body has more than {self.max_body} bytes", {})
+
+    def _handle_too_many_pending(self, error: TooManyPending) -> Response:
+        return self._error(429, f"{error}; try again later", {"Retry-After": "5"})
 
     def _handle_failure(self, error: Exception) -> Response:
         """Answer what no step foresaw: 503 for a store that does not answer, else 500; never a traceback."""

@@ -18,15 +18,17 @@ from scim2_models import (
     ChangePassword,
     ETag,
     Filter,
+    Pagination,
     Patch,
     Reference,
     ResourceType,
     Schema,
     ScimPolicy,
     ScimProvider,
-    ServiceProviderConfig,
     Sort,
 )
+
+from app.scim.capabilities import ASYNCHRONOUS_RESPONSE, SecurityEvents, ServiceProviderConfig
 
 MAXIMUM_OPERATIONS: Final = 1000
 """How many operations a bulk request may have."""
@@ -36,6 +38,12 @@ MAXIMUM_PAYLOAD: Final = 4 * 1024 * 1024
 
 MAXIMUM_RESULTS: Final = 1000
 """How many resources one page of a search holds at most."""
+
+USUAL_RESULTS: Final = 100
+"""How many it holds when the request does not say."""
+
+CURSOR_TIMEOUT: Final = 3600
+"""How long a cursor leads to the next page, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -140,4 +148,14 @@ def _capabilities() -> ServiceProviderConfig:
                 primary=True,
             )
         ],
+        # RFC 9865 §4: who pages by index already keeps it as the default.
+        pagination=Pagination(
+            cursor=True,
+            index=True,
+            default_pagination_method=Pagination.DefaultPaginationMethod.index,
+            default_page_size=USUAL_RESULTS,
+            max_page_size=MAXIMUM_RESULTS,
+            cursor_timeout=CURSOR_TIMEOUT,
+        ),
+        security_events=SecurityEvents(async_request="request", event_uris=[ASYNCHRONOUS_RESPONSE]),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 from copy import copy
 from http import HTTPStatus
 from typing import Any, cast
@@ -20,12 +22,14 @@ from scim2_models import (
 )
 from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
+from scim2_server.cursor import Cursors
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
 from scim2_server.routing import Operation
 from scim2_server.service import ScimService
 
+from app.access.deviations import count_deviations
 from app.directory.membership import MemberMoves
 from app.scim.deviations import Deviation
 from app.scim.dialects import Dialect, normalise
@@ -39,18 +43,34 @@ class DialectService(ScimService):
     """The protocol steps for one dialect.
 
     :param max_body: the largest body of a request, in bytes; a larger one answers 413.
+    :param secret: what the cursors of searches are sealed with, the same in every process of the
+        installation; without one they hold as long as this object.
     """
 
-    def __init__(self, provider: ScimProvider, dialect: Dialect, *, max_body: int) -> None:
-        super().__init__(provider)
+    def __init__(
+        self, provider: ScimProvider, dialect: Dialect, *, max_body: int, secret: bytes | None = None
+    ) -> None:
+        secret = secrets.token_bytes(32) if secret is None else secret
+        super().__init__(provider, secret=secret)
         self.dialect = dialect
         self.max_body = max_body
+        self.secret = secret
         self.tolerated: set[str] = set()
+        self.bulk_paths: dict[int, str] = {}
 
-    def for_request(self) -> DialectService:
-        """Return this service for one request, whose tolerated deviations it notes by name."""
+    def for_request(self, tenant_id: str, caller: str) -> DialectService:
+        """Return this service for one request, whose tolerated deviations it notes by name.
+
+        A cursor leads nowhere but for whom it was made for: one of another tenant, caller or dialect is as
+        invalid as one that never was (RFC 9865 §5).
+
+        :param caller: the connection of the request.
+        """
         made = copy(self)
         made.tolerated = set()
+        made.bulk_paths = {}
+        owner = "\0".join((tenant_id, caller, self.dialect.name))
+        made._cursors = Cursors(hmac.digest(self.secret, owner.encode(), "sha256"))
         return made
 
     def max_body_size(self, request: ScimRequest) -> int | None:
@@ -111,6 +131,11 @@ class DialectService(ScimService):
         return self.resource_response(
             self.publish(base_url, resource), Context.RESOURCE_PATCH_RESPONSE, response_parameters
         )
+
+    def bulk_response(self, plan: BulkPlan) -> ScimResponse:
+        """Answer a bulk request; which operations were run is noted, by their place, with their paths."""
+        self.bulk_paths = {place: plan.operations[place].path or "/" for place in plan.results}
+        return super().bulk_response(plan)
 
     @staticmethod
     def error_of(exception: Exception) -> Error:
@@ -245,3 +270,22 @@ class DirectoryHandler(ScimHandler):
 
 WRITING = frozenset({Operation.create, Operation.replace, Operation.patch, Operation.delete, Operation.bulk})
 """The operations that write; the others get a unit of work that only reads."""
+
+
+def carry_out(
+    storage: DirectoryStorage,
+    service: DialectService,
+    operation: Operation,
+    request: ScimRequest,
+    connection_id: str | None,
+) -> ScimResponse:
+    """Carry a request out in the unit of work of a storage, and count what was tolerated of its connection.
+
+    :param service: the service for this request, as :meth:`DialectService.for_request` returns it.
+    :raises SCIMException: when the request is refused; the unit is to be undone then.
+    """
+    handler = DirectoryHandler(service, storage)
+    answer: ScimResponse = getattr(handler, operation.value)(request)
+    if operation in WRITING and connection_id is not None:
+        count_deviations(storage.unit, connection_id, service.tolerated)
+    return answer

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from scim2_models import (
+    InvalidCursorException,
     InvalidValueException,
     NotFoundException,
     Path,
@@ -24,8 +25,10 @@ from scim2_server.storage import ScimStorage, SearchPage
 
 from app.directory import consumers, entitlements, membership, resources
 from app.directory.comparable import comparable, matchable
+from app.directory.cursors import find_by_cursor
 from app.directory.errors import (
     DirectoryError,
+    PositionUnreadable,
     ResourceUnknown,
     RevisionOutdated,
     ValueTaken,
@@ -33,7 +36,7 @@ from app.directory.errors import (
 from app.directory.filters import compile_filter
 from app.directory.membership import Member, MemberMoves
 from app.directory.resources import Content, StoredResource
-from app.directory.sorting import order_of
+from app.directory.sorting import sort_terms
 from app.ledger.events import Event, record
 from app.scim.dialects import Dialect
 from app.store.tables import resource as resource_table
@@ -50,6 +53,8 @@ class DirectoryStorage(ScimStorage):
     What other tables hold (the members of a group, the groups of a user, the groups an entitlement is mapped
     to) is left out of the stored documents and filled in when a resource is read.
     """
+
+    supports_cursors = True
 
     def __init__(self, unit: Unit, provider: ScimProvider, dialect: Dialect) -> None:
         self.unit = unit
@@ -81,10 +86,22 @@ class DirectoryStorage(ScimStorage):
                 condition & compile_filter(search_request.filter, unit=self.unit, model=model, type_name=name)
                 for condition, (name, model) in zip(conditions, models, strict=True)
             ]
+        terms = sort_terms(self.unit, search_request, models)
+        if search_request.cursor is not None:
+            with _translated():
+                found = find_by_cursor(
+                    self.unit,
+                    sa.or_(*conditions),
+                    terms=terms,
+                    position=position,
+                    limit=search_request.count,
+                )
+            loaded = self._load(found.resources, search_request)
+            return SearchPage(found.total, loaded, next=found.next, previous=found.previous)
         page = resources.find(
             self.unit,
             sa.or_(*conditions),
-            order=order_of(self.unit, search_request, models),
+            order=[term.ordered for term in terms],
             offset=search_request.start_index_0 or 0,
             limit=search_request.count,
         )
@@ -323,5 +340,7 @@ def _translated() -> Iterator[None]:
         raise PreconditionFailedException(detail=str(error)) from error
     except ValueTaken as error:
         raise UniquenessException(detail=str(error)) from error
+    except PositionUnreadable as error:
+        raise InvalidCursorException from error
     except DirectoryError as error:
         raise InvalidValueException(detail=str(error)) from error

@@ -14,17 +14,22 @@ def create_engine(database_url: str) -> Engine:
     """Return an engine for a SQLite or PostgreSQL URL, set up so that a commit means "on disk".
 
     SQLite runs in WAL mode with ``synchronous=FULL``; transactions begin where SQLAlchemy says so, and a
-    writing one takes the write lock at its start. ``postgresql://`` URLs use psycopg 3.
+    writing one takes the write lock at its start. ``postgresql://`` URLs use psycopg 3. Errors do not repeat
+    the parameters of their statements, which may be personal or secret.
 
     :raises sqlalchemy.exc.ArgumentError: when the URL is malformed or names another database.
     """
     url = make_url(database_url)
     backend = url.get_backend_name()
     if backend == "postgresql":
-        return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True)
+        return sa.create_engine(
+            url.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True, hide_parameters=True
+        )
     if backend != "sqlite":
         raise sa.exc.ArgumentError(f"unsupported database {backend!r}: use sqlite:/// or postgresql://")
-    engine = sa.create_engine(url, connect_args={"timeout": 30}, pool_size=32, max_overflow=32)
+    engine = sa.create_engine(
+        url, connect_args={"timeout": 30}, pool_size=32, max_overflow=32, hide_parameters=True
+    )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -85,6 +85,35 @@ connection_deviation = sa.Table(
     sa.Column("last_at", Time, nullable=False),
 )
 
+asynchronous_request = sa.Table(
+    "asynchronous_request",
+    metadata,
+    # The transaction that the request will be, by which its client asks for the result.
+    sa.Column("txn", Text, primary_key=True),
+    _tenant(),
+    sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), nullable=False),
+    sa.Column("accepted_at", Time, nullable=False),
+    sa.Column("method", Text, nullable=False),
+    # The root of the URLs in its result, and what follows it in its own.
+    sa.Column("base_url", Text, nullable=False),
+    sa.Column("path", Text, nullable=False),
+    sa.Column("query", Json, nullable=False),
+    sa.Column("headers", Json, nullable=False),
+    # It may hold a password, so it goes when the request is done.
+    sa.Column("body", sa.LargeBinary),
+    # Null as long as the request is not carried out; the result comes with it.
+    sa.Column("done_at", Time),
+    sa.Column("result", Json),
+    sa.Index(
+        "ix_asynchronous_request_pending",
+        "tenant_id",
+        "accepted_at",
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
+    ),
+    sa.Index("ix_asynchronous_request_done", "done_at"),
+)
+
 credential = sa.Table(
     "credential",
     metadata,
@@ -276,4 +305,30 @@ event = sa.Table(
     sa.Column("data", Json, nullable=False),
     sa.Index("ix_event_timeline", "tenant_id", "sequence"),
     sa.Index("ix_event_subject", "tenant_id", "subject", "sequence"),
+)
+
+follow_up = sa.Table(
+    "follow_up",
+    metadata,
+    sa.Column("id", Serial, primary_key=True),
+    _tenant(),
+    # Whose keys: "members", the people among and below some members, or "entitlement", those it is about.
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("ids", Json, nullable=False),
+    # The moment of the change that is followed up, who made it, and in which transaction.
+    sa.Column("moment", Time, nullable=False),
+    sa.Column("actor", Text, nullable=False),
+    sa.Column("txn", Text, nullable=False),
+    # The last consumer that was looked at, in the order of their ids; empty before the first.
+    sa.Column("reached", Text, nullable=False, default=""),
+    sa.Column("done", sa.BigInteger, nullable=False, default=0),
+    sa.Column("total", sa.BigInteger),
+    sa.Column("finished_at", Time),
+    sa.Index(
+        "ix_follow_up_pending",
+        "tenant_id",
+        "id",
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    ),
 )

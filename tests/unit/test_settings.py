@@ -31,6 +31,7 @@ def test_without_variables_everything_has_its_default() -> None:
         key_brand="ks",
         key_environment="live",
         max_body_bytes=4 * 1024 * 1024,
+        async_result_seconds=86400,
         log_level="info",
     )
     assert found.root_url == "http://127.0.0.1:8470"

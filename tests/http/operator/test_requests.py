@@ -25,6 +25,7 @@ ROUTES = [
     ("GET", "/consumers/x/explain"),
     ("GET", "/unmatched-values"),
     ("GET", "/events"),
+    ("GET", "/follow-ups"),
     ("GET", "/connections"),
     ("POST", "/connections"),
     ("POST", "/connections/x/tokens"),

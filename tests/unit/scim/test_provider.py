@@ -62,6 +62,18 @@ def test_the_capabilities_are_those_served_today():
         "changePassword": {"supported": False},
         "sort": {"supported": True},
         "etag": {"supported": True},
+        "pagination": {
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": 100,
+            "maxPageSize": 1000,
+            "cursorTimeout": 3600,
+        },
+        "securityEvents": {
+            "asyncRequest": "request",
+            "eventUris": ["urn:ietf:params:scim:event:misc:asyncresp"],
+        },
     }
     assert [(scheme["type"], scheme["primary"]) for scheme in schemes] == [("oauthbearertoken", True)]
 
