@@ -16,6 +16,15 @@ BACKLOG: Final = "keysteward.backlog"
 FOLLOW_UPS: Final = "keysteward.follow_ups"
 """Among them: what changes left to do, which a worker process does beside serving."""
 
+AFTERWARDS: Final = "keysteward.afterwards"
+"""Among them: what verifications left to be written, which a thread of the process does beside serving."""
+
+ERASING: Final = "keysteward.erasing"
+"""Among them: what erases secrets and requests that are kept for a short time only."""
+
+WATCH: Final = "keysteward.watch"
+"""Among them: what logs the warnings that operators see."""
+
 
 def create_app(settings: Settings) -> Flask:
     """Join the parts into the application that one worker process serves.
@@ -23,20 +32,35 @@ def create_app(settings: Settings) -> Flask:
     The database must be of the newest version (see ``app.store.upgrading``).
 
     :raises PepperUnusable: when the peppers cannot be read.
+    :raises SchemasInvalid: when the resource types and schemas do not fit together.
     """
     # Imported here, so that a room can be imported without the others.
     from flask import Flask
     from werkzeug.exceptions import HTTPException
 
     from app import health
+    from app.access.login import Login
+    from app.access.login_provider import ClientSecrets
     from app.access.protector import Protector
+    from app.access.rate_limit import RateLimit
+    from app.access.signing_keys import SigningKeys
+    from app.access.token_face import TokenFace
+    from app.access.watch import Watch
+    from app.claiming import link_face
+    from app.claiming.consumer_face import ConsumerFace
     from app.directory.follow_up_worker import FollowUpWorker
     from app.gate import verify
+    from app.gate.afterwards import Afterwards
+    from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
+    from app.operator import claims_face, clients_face, plan_face, revocation
     from app.operator import face as operator
+    from app.operator.planner import Planner
     from app.operator.problems import problem_response
-    from app.scim.dialects import DIALECTS
+    from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
     from app.scim.face import ScimFace
+    from app.scim.precis import user_name_key
+    from app.scim.rehearsal import Rehearsal
     from app.store.engine import create_engine
     from app.store.unit_of_work import Store
 
@@ -49,6 +73,9 @@ def create_app(settings: Settings) -> Flask:
     flask.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     flask.register_error_handler(HTTPException, problem_response)
     flask.register_blueprint(health.blueprint(store.engine))
+    rate_limit = RateLimit(
+        settings.connection_requests_per_second, burst=settings.connection_burst, workers=settings.workers
+    )
     scim = ScimFace(
         store,
         protector.acquire,
@@ -56,11 +83,49 @@ def create_app(settings: Settings) -> Flask:
         max_body=settings.max_body_bytes,
         cursor_secret=peppers.derive("scim cursors"),
         results_kept_for=settings.async_result_seconds,
+        rate_limit=rate_limit,
+        schemas_dir=settings.schemas_dir,
     )
     scim.init_app(flask)
+    keys = SigningKeys(loopback=settings.loopback_issuers)
+    TokenFace(store, peppers, issuer=settings.root_url, keys=keys, rate_limit=rate_limit).init_app(flask)
+    flask.extensions[WATCH] = Watch(store, silent_after=settings.silent_after_cycles)
     flask.extensions[BACKLOG] = scim.deferral.backlog
     flask.extensions[FOLLOW_UPS] = FollowUpWorker(store)
-    flask.register_blueprint(operator.blueprint(store, minting, protector.acquire, dialects=tuple(DIALECTS)))
+    flask.register_blueprint(
+        operator.blueprint(
+            store,
+            minting,
+            protector.acquire,
+            dialects=tuple(DIALECTS),
+            silent_after=settings.silent_after_cycles,
+        )
+    )
+    flask.register_blueprint(
+        clients_face.blueprint(
+            store,
+            protector.acquire,
+            silent_after=settings.silent_after_cycles,
+            loopback=settings.loopback_issuers,
+        )
+    )
+    rehearsal = Rehearsal(lambda dialect: scim.services[dialect or DEFAULT_DIALECT])
+    flask.register_blueprint(
+        plan_face.blueprint(Planner(store, rehearsal, tuple(DIALECTS)), protector.acquire)
+    )
+    client_secrets = ClientSecrets(settings.login_secrets_folder)
+    flask.register_blueprint(
+        claims_face.blueprint(store, minting, protector.acquire, client_secrets, root_url=settings.root_url)
+    )
+    flask.register_blueprint(link_face.blueprint(store, minting, root_url=settings.root_url))
+    login = Login(client_secrets)
+    ConsumerFace(store, minting, login, root_url=settings.root_url, user_name_key=user_name_key).init_app(
+        flask
+    )
+    flask.extensions[ERASING] = Erasing(store)
+    flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
     gate = Protector(store, peppers, header=verify.GATE_HEADER)
-    flask.register_blueprint(verify.blueprint(store, peppers, gate.acquire))
+    afterwards = Afterwards(store)
+    flask.extensions[AFTERWARDS] = afterwards
+    flask.register_blueprint(verify.blueprint(store, peppers, gate.acquire, afterwards))
     return flask

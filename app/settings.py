@@ -114,6 +114,12 @@ def _word(least: int) -> Callable[[str], str]:
     return read
 
 
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise ValueError("yes or no")
+    return text.lower() == "yes"
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"one of: {' '.join(LOG_LEVELS)}")
@@ -165,6 +171,44 @@ SETTINGS: Final = (
         "How long the result of an asynchronous request (Prefer: respond-async) can be read.",
         _number(60, 365 * 24 * 3600),
     ),
+    Setting(
+        "KEYSTEWARD_CONNECTION_REQUESTS_PER_SECOND",
+        "200",
+        "How many SCIM requests a connection may send a second, shared evenly by the workers.",
+        _number(1, 1_000_000),
+    ),
+    Setting(
+        "KEYSTEWARD_CONNECTION_BURST",
+        "400",
+        "How many SCIM requests a connection may send at once, shared as the requests a second are.",
+        _number(1, 1_000_000),
+    ),
+    Setting(
+        "KEYSTEWARD_SILENT_AFTER_CYCLES",
+        "3",
+        "After how many of its usual cycles without a call a connection is reported as silent.",
+        _number(1, 1000),
+    ),
+    Setting(
+        "KEYSTEWARD_LOOPBACK_ISSUERS",
+        "no",
+        "Whether the issuers and keys of OAuth clients may be at http addresses on this machine: yes or no.",
+        _yes_or_no,
+    ),
+    Setting(
+        "KEYSTEWARD_SCHEMAS_DIR",
+        "none",
+        "Folder with a resource-types.json and schema files of your own, besides those of Keysteward.",
+        _directory,
+        derived=True,
+    ),
+    Setting(
+        "KEYSTEWARD_LOGIN_SECRETS_DIR",
+        "login-secrets in the data folder",
+        "Folder of the files with the secrets by which Keysteward logs consumers in at their providers.",
+        _directory,
+        derived=True,
+    ),
     Setting("KEYSTEWARD_LOG_LEVEL", "info", f"How much is logged: {' '.join(LOG_LEVELS)}.", _log_level),
 )
 
@@ -191,6 +235,12 @@ class Settings:
     key_environment: str
     max_body_bytes: int
     async_result_seconds: int
+    connection_requests_per_second: int
+    connection_burst: int
+    silent_after_cycles: int
+    loopback_issuers: bool
+    schemas_dir: Path | None
+    login_secrets_dir: Path | None
     log_level: str
 
     @classmethod
@@ -235,6 +285,11 @@ class Settings:
         """Where the peppers are kept unless the environment gives them."""
         return self.data_dir / "peppers.json"
 
+    @property
+    def login_secrets_folder(self) -> Path:
+        """Where the secrets of clients at login providers are kept."""
+        return self.login_secrets_dir or self.data_dir / "login-secrets"
+
     def load_peppers(self) -> Peppers:
         """Return the peppers, from the environment or their file, which is created where there is none.
 
@@ -261,9 +316,14 @@ class Settings:
             return masked(self.database_url)
         if setting.name == "KEYSTEWARD_PUBLIC_URL":
             return self.root_url
+        if setting.name == "KEYSTEWARD_LOGIN_SECRETS_DIR":
+            return str(self.login_secrets_folder)
         if setting.name == "KEYSTEWARD_PEPPERS":
             return str(self.pepper_file) if self.peppers is None else "***"
-        return str(getattr(self, setting.attribute))
+        value = getattr(self, setting.attribute)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return "none" if value is None else str(value)
 
 
 def masked(database_url: str) -> str:

@@ -24,6 +24,8 @@ class Connection:
     dialect: str
     created_at: int
     disabled_at: int | None
+    last_call_at: int | None = None
+    usual_cycle: int | None = None
 
 
 def create_connection(unit: Unit, name: str, dialect: str) -> Connection:
@@ -93,4 +95,13 @@ def disable_connection(unit: Unit, name_or_id: str) -> Connection:
 
 
 def _connection(row: sa.Row[Any]) -> Connection:
-    return Connection(row.id, row.tenant_id, row.name, row.dialect, row.created_at, row.disabled_at)
+    return Connection(
+        row.id,
+        row.tenant_id,
+        row.name,
+        row.dialect,
+        row.created_at,
+        row.disabled_at,
+        row.last_call_at,
+        row.usual_cycle,
+    )

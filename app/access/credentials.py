@@ -50,6 +50,7 @@ class Credential:
     connection_name: str | None
     dialect: str | None
     connection_disabled_at: int | None
+    client_id: str | None = None
 
     @property
     def actor(self) -> str:
@@ -145,8 +146,11 @@ def revoke_credential(unit: Unit, credential_id: str) -> Credential:
 
 
 def list_credentials(unit: Unit, *, connection_id: str | None = None) -> list[Credential]:
-    """Return the tenant's credentials, oldest first, ended ones too; of one connection only, when given."""
-    statement = _select().where(credential.c.tenant_id == unit.tenant_id)
+    """Return the tenant's credentials, oldest first, ended ones too; of one connection only, when given.
+
+    What OAuth clients got is left out: many, and each ends within the hour, or with its client.
+    """
+    statement = _select().where(credential.c.tenant_id == unit.tenant_id, credential.c.client_id.is_(None))
     if connection_id is not None:
         statement = statement.where(credential.c.connection_id == connection_id)
     ordered = statement.order_by(credential.c.created_at, credential.c.id)
@@ -181,7 +185,8 @@ def find_credential(store: Store, peppers: Peppers, token: str) -> Credential | 
         return None
     if not text.startswith(f"{BRAND}_"):
         return None
-    digests = {version: peppers.digest(PURPOSE, text, version) for version in peppers.by_version}
+    held = peppers.held()
+    digests = {version: held.digest(PURPOSE, text, version) for version in held.by_version}
     statement = (
         _select()
         .add_columns(credential.c.digest, credential.c.pepper, tenant.c.last_write_at)
@@ -243,6 +248,7 @@ def _select() -> sa.Select[Any]:
         credential.c.last_used_at,
         credential.c.revoked_at,
         credential.c.connection_id,
+        credential.c.client_id,
         connection.c.name.label("connection_name"),
         connection.c.dialect,
         connection.c.disabled_at.label("connection_disabled_at"),
@@ -263,4 +269,5 @@ def _credential(row: sa.Row[Any]) -> Credential:
         connection_name=row.connection_name,
         dialect=row.dialect,
         connection_disabled_at=row.connection_disabled_at,
+        client_id=row.client_id,
     )

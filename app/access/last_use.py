@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 import sqlalchemy as sa
 
 from app.access.credentials import Credential
+from app.access.silence import note_call
 from app.store.tables import credential
 from app.store.unit_of_work import Store, wall_clock
 
@@ -35,26 +37,32 @@ def note_use(store: Store, used: Credential) -> None:
         .with_for_update(skip_locked=True)
     )
     statement = sa.update(credential).where(credential.c.id.in_(due)).values(last_used_at=now)
+
+    def write(writing: sa.Connection) -> None:
+        noted = writing.execute(statement).rowcount
+        if noted and used.connection_id is not None:
+            note_call(writing, used.connection_id, now)
+
     try:
         with store.engine.connect() as connection:
-            _write_if_free(connection.execution_options(writing=True), statement)
+            _write_if_free(connection.execution_options(writing=True), write)
     except sa.exc.OperationalError as error:
         log.debug("a last use was not noted: %s", type(error.orig).__name__)
     except Exception:
         log.exception("a last use was not noted")
 
 
-def _write_if_free(connection: sa.Connection, statement: sa.Update) -> None:
+def _write_if_free(connection: sa.Connection, write: Callable[[sa.Connection], None]) -> None:
     driver = connection.connection.driver_connection
     if not isinstance(driver, sqlite3.Connection):
         with connection.begin():
-            connection.execute(statement)
+            write(connection)
         return
     # SQLite has one write lock: do not wait for it, as this connection otherwise would.
     (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
     driver.execute("PRAGMA busy_timeout=0")
     try:
         with connection.begin():
-            connection.execute(statement)
+            write(connection)
     finally:
         driver.execute(f"PRAGMA busy_timeout={int(patience)}")

@@ -5,8 +5,13 @@ from __future__ import annotations
 import click
 
 from app.cli.administration import connection, follow_ups, tenant
+from app.cli.claims import claim, claim_link
+from app.cli.clients import show_warnings
 from app.cli.entitlements import entitlement
 from app.cli.keys import explain, key
+from app.cli.login_providers import login_provider
+from app.cli.peppers import pepper
+from app.cli.planning import plan
 from app.cli.serving import init, serve, settings
 from app.cli.tour import tour
 
@@ -20,5 +25,19 @@ def main() -> None:
 for command in (serve, init, settings, tour):
     main.add_command(command)
 
-for command in (tenant, connection, entitlement, key, explain, follow_ups):
+for command in (claim, claim_link):
+    key.add_command(command)
+
+for command in (
+    tenant,
+    login_provider,
+    connection,
+    entitlement,
+    key,
+    explain,
+    plan,
+    follow_ups,
+    pepper,
+    show_warnings,
+):
     main.add_command(command)

@@ -18,6 +18,7 @@ from app.access.tenants import (
     list_tenants,
     this_tenant,
 )
+from app.access.warnings import find_warnings
 from app.cli.durations import seconds
 from app.cli.installation import actor
 from app.cli.printing import print_json, print_table, time
@@ -171,12 +172,26 @@ def list_all_connections(tenant: str | None, as_program: bool) -> None:
     """List the connections, disabled ones too."""
     with reading(tenant) as work:
         found = list_connections(work.unit)
+        warned = find_warnings(work.unit, work.installation.settings.silent_after_cycles)
     if as_program:
-        print_json(views.list_document(views.whole(found), views.connection_document))
+        print_json(
+            views.list_document(views.whole(found), lambda each: views.connection_document(each, warned))
+        )
         return
     print_table(
-        ("connection", "id", "dialect", "created", "disabled"),
-        [(each.name, each.id, each.dialect, time(each.created_at), time(each.disabled_at)) for each in found],
+        ("connection", "id", "dialect", "created", "last call", "disabled", "warnings"),
+        [
+            (
+                each.name,
+                each.id,
+                each.dialect,
+                time(each.created_at),
+                time(each.last_call_at),
+                time(each.disabled_at),
+                " ".join(one.kind for one in warned if one.connection_id == each.id),
+            )
+            for each in found
+        ],
         nothing="No connections.",
     )
 

@@ -20,7 +20,7 @@ from app.rights.words import duration
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
 from app.scim.provider import load_provider
 from app.scim.service import DialectService
-from app.scim.storage import DirectoryStorage
+from app.scim.views import ViewStorage
 from app.store.tables import entitlement as entitlement_table
 from app.store.tables import resource
 from app.store.unit_of_work import Unit
@@ -146,11 +146,11 @@ class Entitlements:
 
     def __init__(self, work: Work) -> None:
         dialect = DIALECTS[DEFAULT_DIALECT]
-        self._provider = load_provider(dialect.policy)
+        self._provider = load_provider(dialect.policy, work.installation.settings.schemas_dir)
         self._service = DialectService(
             self._provider, dialect, max_body=work.installation.settings.max_body_bytes
         )
-        self._storage = DirectoryStorage(work.unit, self._provider, dialect)
+        self._storage = ViewStorage(work.unit, self._provider, dialect)
         self._unit = work.unit
         self._type = self._service.resource_type_at("/Entitlements")
 

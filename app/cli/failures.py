@@ -9,6 +9,7 @@ import click
 import sqlalchemy as sa
 
 from app.access.errors import AccessError
+from app.scim.resource_types import SchemasInvalid
 from app.settings import SettingsInvalid
 from app.store.peppers import PepperUnusable
 from app.store.unit_of_work import StoreError
@@ -25,7 +26,7 @@ def told_in_one_line() -> Iterator[None]:
     """Turn the failures that an administrator can do something about into :class:`Unable`."""
     try:
         yield
-    except (SettingsInvalid, PepperUnusable, StoreError, AccessError) as error:
+    except (SettingsInvalid, PepperUnusable, SchemasInvalid, StoreError, AccessError) as error:
         raise Unable(str(error)) from error
     except sa.exc.SQLAlchemyError as error:
         raise Unable(f"the database does not do its work: {reason(error)}") from error

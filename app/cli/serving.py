@@ -20,6 +20,7 @@ from app.cli.failures import Unable, told_in_one_line
 from app.cli.first_start import as_json, as_text, found_default_tenant, issue_new_tokens
 from app.cli.installation import open_installation
 from app.cli.listening import listening_address
+from app.scim.provider import load_provider
 from app.settings import Settings
 from app.worker import load
 
@@ -32,6 +33,7 @@ def serve() -> None:
     """Serve all faces; the first start sets up a tenant and prints its tokens, once."""
     with told_in_one_line():
         settings = Settings.from_environment()
+        load_provider(folder=settings.schemas_dir)
         address = listening_address(settings.host, settings.port)
         installation = open_installation(settings)
         tokens = found_default_tenant(installation)

@@ -14,6 +14,7 @@ from app.access.tenants import Tenant, get_tenant, list_tenants
 from app.cli.failures import Unable, told_in_one_line
 from app.cli.installation import Installation, actor, open_installation
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
+from app.keys.rotation import KeyNotRotatable
 from app.operator.errors import OperatorError
 from app.rights.explain import NothingToExplain
 from app.settings import Settings
@@ -45,15 +46,17 @@ def json_option(command: Command) -> Command:
 @contextmanager
 def reading(tenant: str | None) -> Iterator[Work]:
     """Open a unit of work that reads; what goes wrong in it ends the command with one line."""
-    with opened() as installation, installation.store.reading(_chosen(installation.store, tenant).id) as unit:
-        yield Work(installation, unit)
+    with opened() as installation:
+        chosen = chosen_tenant(installation.store, tenant)
+        with installation.store.reading(chosen.id) as unit:
+            yield Work(installation, unit)
 
 
 @contextmanager
 def writing(tenant: str | None) -> Iterator[Work]:
     """Open a unit of work that writes. It is committed at the end: print only after that."""
     with opened() as installation:
-        chosen = _chosen(installation.store, tenant)
+        chosen = chosen_tenant(installation.store, tenant)
         with installation.store.writing(chosen.id, actor=actor()) as unit:
             yield Work(installation, unit)
 
@@ -69,7 +72,11 @@ def opened() -> Iterator[Installation]:
             installation.store.engine.dispose()
 
 
-def _chosen(store: Store, tenant: str | None) -> Tenant:
+def chosen_tenant(store: Store, tenant: str | None) -> Tenant:
+    """Return the tenant that a command works on: the one that it names, or the only one.
+
+    :raises Unable: when it names none and there is not exactly one.
+    """
     if tenant is not None:
         return get_tenant(store, tenant)
     tenants = list_tenants(store)
@@ -86,7 +93,7 @@ def _told() -> Iterator[None]:
         yield
     except KeyUnknown as error:
         raise Unable(f"no key {str(error)!r}") from error
-    except (KeyNotClaimable, NothingToExplain, OperatorError) as error:
+    except (KeyNotClaimable, KeyNotRotatable, NothingToExplain, OperatorError) as error:
         raise Unable(str(error)) from error
     except SCIMException as error:
         raise Unable(error.detail or str(error)) from error

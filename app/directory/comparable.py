@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from inspect import isclass
-from typing import Any
+from typing import Any, Final
 
-from scim2_models import BaseModel, Extension, Mutability, Path, Resource, Uniqueness
+from scim2_models import BaseModel, Extension, Mutability, Path, Resource, Returned, Uniqueness
 from scim2_models.path import AttributeBinding
 
-HELD_ELSEWHERE = frozenset({"id", "meta", "members"})
-"""Attributes of a resource that columns and other tables hold, beside a user's groups."""
+GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
 _MATCHED = frozenset({"externalid", "displayname", "emails.value"})
 _LONGEST = 256
+_COUNTING = frozenset({"urn:keysteward:scim:schemas:core:1.0:entitlement"})
 
 
 @dataclass(frozen=True)
@@ -39,17 +39,35 @@ def name_of(field: str) -> str:
     return field.replace("_", "").lower()
 
 
+def is_held_elsewhere(binding: AttributeBinding) -> bool:
+    """Return whether a column or another table holds an attribute: the id, meta, the members of a group.
+
+    What the server alone says, as it does of a user's groups, is held elsewhere too.
+    """
+    if binding.field_name in ("id", "meta"):
+        return True
+    return bool(binding.field_name == "members" and _schema_of(binding.model) == GROUP_SCHEMA.lower())
+
+
 def place_of(binding: AttributeBinding) -> tuple[str, ...]:
     """Return the path of a bound attribute's head in the comparable form."""
     head = name_of(binding.field_name)
-    schema = getattr(binding.model, "__schema__", None)
-    return (str(schema).lower(), head) if _is_extension(binding.model) else (head,)
+    return (_schema_of(binding.model), head) if _is_extension(binding.model) else (head,)
 
 
 def is_numeric(binding: AttributeBinding) -> bool:
     """Return whether the comparable form holds a number for an attribute."""
     target = binding.target_type
     return isclass(target) and issubclass(target, bool | int | float | datetime)
+
+
+def is_hidden(binding: AttributeBinding) -> bool:
+    """Return whether no search may tell anything of an attribute: it is never returned, or only counted.
+
+    A filter over what is never returned would give it away, character by character.
+    """
+    counted = binding.field_name == "total_assignments_used" and _schema_of(binding.model) in _COUNTING
+    return counted or binding.get_annotation(Returned) == Returned.never
 
 
 def compared(binding: AttributeBinding, value: Any) -> str | int | float | None:
@@ -105,13 +123,10 @@ def matchable(resource: Resource[Any]) -> list[MatchValue]:
     found: dict[tuple[str, str], MatchValue] = {}
     for binding, host in _attributes(type(resource)):
         attribute = matched_attribute(binding)
-        if attribute is None or host:
+        if attribute is None:
             continue
-        value = getattr(resource, binding.field_name, None)
-        values = value if isinstance(value, list) else [value]
-        for each in values:
-            if binding.sub_field_name is not None and each is not None:
-                each = getattr(each, binding.sub_field_name, None)
+        owner = getattr(resource, host, None) if host else resource
+        for each in _values(owner, binding):
             try:
                 prepared = compared(binding, each)
             except ValueError:
@@ -124,22 +139,34 @@ def matchable(resource: Resource[Any]) -> list[MatchValue]:
 
 def matched_attribute(binding: AttributeBinding) -> str | None:
     """Return the name under which an attribute's values are indexed, or None when they are not."""
-    if binding.target_type is not str or binding.field_name in HELD_ELSEWHERE or _is_extension(binding.model):
+    if is_held_elsewhere(binding):
         return None
     urn = binding.urn.lower()
-    return urn if is_unique(binding) or urn.rpartition(":")[2] in _MATCHED else None
+    if is_unique(binding):
+        return urn
+    usual = binding.target_type is str and not _is_extension(binding.model)
+    return urn if usual and urn.rpartition(":")[2] in _MATCHED else None
 
 
 def is_unique(binding: AttributeBinding) -> bool:
     """Return whether no two resources of the tenant may share a value of the attribute."""
-    single = binding.sub_field_name is None and not binding.is_multivalued
-    return single and binding.get_annotation(Uniqueness) in (Uniqueness.server, Uniqueness.global_)
+    return binding.get_annotation(Uniqueness) in (Uniqueness.server, Uniqueness.global_)
 
 
 def match_key(prepared: str) -> str:
     """Return a prepared string as the index holds it: an index takes no key of any length."""
     encoded = prepared.encode()
     return prepared if len(encoded) <= _LONGEST else f"sha256:{hashlib.sha256(encoded).hexdigest()}"
+
+
+def _values(owner: Any, binding: AttributeBinding) -> Iterator[Any]:
+    """Yield the values of an attribute, whatever of it is multi-valued."""
+    fields = [binding.field_name, *([binding.sub_field_name] if binding.sub_field_name else [])]
+    found = [owner]
+    for each in fields:
+        values = [getattr(holder, each, None) for holder in found if holder is not None]
+        found = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    yield from found
 
 
 def _within(form: dict[str, Any], above: Sequence[str]) -> dict[str, Any]:
@@ -188,6 +215,10 @@ def _is_derived(binding: AttributeBinding) -> bool:
     return bool(binding.model.get_field_annotation(binding.field_name, Mutability) == Mutability.read_only)
 
 
+def _schema_of(model: type) -> str:
+    return str(getattr(model, "__schema__", None)).lower()
+
+
 def _is_extension(model: type) -> bool:
     return isclass(model) and issubclass(model, Extension)
 
@@ -198,7 +229,7 @@ def _attributes(model: type[Resource[Any]]) -> list[tuple[AttributeBinding, str 
     found = []
     for path in Path[model].iter_paths():  # type: ignore[valid-type]
         binding = path.resolve()
-        if binding is None or binding.field_name in HELD_ELSEWHERE or _is_derived(binding):
+        if binding is None or is_held_elsewhere(binding) or _is_derived(binding):
             continue
         target = binding.target_type
         if not (isclass(target) and issubclass(target, BaseModel)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import MomentInvalid, ValueUnmatched
-from app.keys.lifecycle import revoke
+from app.keys.lifecycle import revoke_all
 from app.ledger.events import Event, record
+from app.store.batches import batches
 from app.store.tables import FOREVER, activity, consumer, direct_value, key, mapping, membership
 from app.store.unit_of_work import Unit
 
@@ -108,11 +109,7 @@ def forget_consumer(unit: Unit, consumer_id: str) -> None:
         .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
         .values(active=False, deleted_at=unit.now)
     )
-    alive = sa.select(key.c.id).where(
-        key.c.tenant_id == unit.tenant_id, key.c.consumer_id == consumer_id, key.c.revoked_at.is_(None)
-    )
-    for key_id in unit.execute(alive.order_by(key.c.id)).scalars().all():
-        revoke(unit, key_id, "consumer_deleted")
+    revoke_all(unit, consumer_id, "consumer_deleted")
 
 
 def _assert_activity(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
@@ -140,14 +137,14 @@ def _assert_values(unit: Unit, consumer_id: str, wanted: frozenset[tuple[str, st
             )
         )
     }
-    for kind, value in sorted(present - wanted):
+    for kind, values in _by_kind(present - wanted):
         end(
             unit,
             direct_value,
             sa.and_(
                 direct_value.c.consumer_id == consumer_id,
                 direct_value.c.kind == kind,
-                direct_value.c.value == value,
+                direct_value.c.value.in_(values),
             ),
         )
     added = sorted(wanted - present)
@@ -160,16 +157,16 @@ def _assert_values(unit: Unit, consumer_id: str, wanted: frozenset[tuple[str, st
 
 
 def _report_unmatched(unit: Unit, consumer_id: str, values: list[tuple[str, str]]) -> None:
-    unmatched = [
+    matched = {
         (kind, value)
-        for kind, value in values
-        if unit.execute(
-            sa.select(mapping.c.id)
-            .where(holding(unit, mapping), mapping.c.kind == kind, mapping.c.value == value)
-            .limit(1)
-        ).first()
-        is None
-    ]
+        for kind, some in _by_kind(values)
+        for value in unit.execute(
+            sa.select(mapping.c.value).where(
+                holding(unit, mapping), mapping.c.kind == kind, mapping.c.value.in_(some)
+            )
+        ).scalars()
+    }
+    unmatched = [each for each in values if each not in matched]
     if unmatched and unit.unmatched_values == "refuse":
         kind, value = unmatched[0]
         attribute = "entitlements" if kind == "direct" else "roles"
@@ -181,3 +178,13 @@ def _report_unmatched(unit: Unit, consumer_id: str, values: list[tuple[str, str]
             for kind, value in unmatched
         ],
     )
+
+
+def _by_kind(values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield values by their kind, no more at once than a statement takes."""
+    kinds: dict[str, list[str]] = {}
+    for kind, value in sorted(values):
+        kinds.setdefault(kind, []).append(value)
+    for kind, of_kind in kinds.items():
+        for some in batches(of_kind):
+            yield kind, some

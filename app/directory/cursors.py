@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from app.directory.errors import PositionUnreadable
-from app.directory.resources import StoredResource, count, stored_of
+from app.directory.resources import StoredResource, among, count, stored_of
 from app.directory.sorting import CREATION, SortTerm
 from app.store.tables import resource
 from app.store.unit_of_work import Unit
@@ -47,17 +47,19 @@ def find_by_cursor(
     terms: Sequence[SortTerm],
     position: Any,
     limit: int | None,
+    rows: sa.FromClause = resource,
 ) -> CursorPage:
     """Return a page of the tenant's resources that meet a condition.
 
     :param terms: the order, as :func:`~app.directory.sorting.sort_terms` returns it.
     :param position: what an earlier page gave; None for the first page.
     :param limit: how many resources the page holds at most; None for all.
+    :param rows: where the resources are: what has the columns of ``resource``.
     :raises PositionUnreadable: when the position is not one of this order.
     """
     anchor = None if position is None else _read(position, terms)
     wanted = sa.and_(resource.c.tenant_id == unit.tenant_id, condition)
-    total = count(unit, wanted)
+    total = count(unit, wanted, rows)
     if limit == 0 or total == 0:
         return CursorPage(total, [])
     backwards = anchor is not None and anchor[0] == "previous"
@@ -65,21 +67,25 @@ def find_by_cursor(
     columns = [term.value.label(f"sorted_by_{number}") for number, term in enumerate(terms)]
     statement = sa.select(resource, *columns).where(in_range).order_by(*_order(terms, backwards=backwards))
     # One more than asked for tells whether a page follows.
-    rows = list(unit.execute(statement.limit(None if limit is None else limit + 1)))
-    more = limit is not None and len(rows) > limit
-    rows = rows[:limit]
-    if not rows:
+    found = list(unit.execute(among(rows, statement.limit(None if limit is None else limit + 1))))
+    more = limit is not None and len(found) > limit
+    found = found[:limit]
+    if not found:
         return CursorPage(total, [])
     if backwards:
-        rows.reverse()
-    first, last = (_values(row, terms) for row in (rows[0], rows[-1]))
-    follows = _exists(unit, wanted, terms, last, backwards=False) if backwards else more
-    precedes = (
-        more if backwards else anchor is not None and _exists(unit, wanted, terms, first, backwards=True)
-    )
+        found.reverse()
+
+    def beside(row: sa.Row[Any], *, backwards: bool) -> bool:
+        beyond = sa.and_(wanted, _beyond(terms, _values(row, terms), backwards=backwards))
+        one = sa.select(sa.literal(1)).select_from(resource).where(beyond).limit(1)
+        return unit.execute(among(rows, one)).first() is not None
+
+    first, last = (_values(row, terms) for row in (found[0], found[-1]))
+    follows = beside(found[-1], backwards=False) if backwards else more
+    precedes = more if backwards else anchor is not None and beside(found[0], backwards=True)
     return CursorPage(
         total,
-        [stored_of(row) for row in rows],
+        [stored_of(row) for row in found],
         next=_position("next", last) if follows else None,
         previous=_position("previous", first) if precedes else None,
     )
@@ -106,21 +112,6 @@ def _beyond(terms: Sequence[SortTerm], values: Sequence[Any], *, backwards: bool
         past = term.value < value if term.descending is not backwards else term.value > value
         beyond = sa.or_(past, sa.and_(term.value == value, beyond))
     return beyond
-
-
-def _exists(
-    unit: Unit,
-    wanted: sa.ColumnElement[bool],
-    terms: Sequence[SortTerm],
-    values: Sequence[Any],
-    *,
-    backwards: bool,
-) -> bool:
-    beyond = sa.and_(wanted, _beyond(terms, values, backwards=backwards))
-    return (
-        unit.execute(sa.select(sa.literal(1)).select_from(resource).where(beyond).limit(1)).first()
-        is not None
-    )
 
 
 def _values(row: sa.Row[Any], terms: Sequence[SortTerm]) -> list[Any]:

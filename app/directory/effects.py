@@ -46,6 +46,7 @@ def settle(unit: Unit, before: Mapping[str, KeyState], after: Mapping[str, Stand
     :param before: where each stood before the change.
     :param after: where each stands after it.
     """
+    events: list[Event] = []
     for key_id, standing in after.items():
         if standing.state is KeyState.revoked and standing.reason == "right_lapsed":
             revoke(unit, key_id, "right_lapsed")
@@ -56,7 +57,8 @@ def settle(unit: Unit, before: Mapping[str, KeyState], after: Mapping[str, Stand
                 if slept and standing.state is not KeyState.expired
                 else f"key.{standing.state}"
             )
-            record(unit, [Event(kind, f"key/{key_id}", {"consumer": standing.consumer_id})])
+            events.append(Event(kind, f"key/{key_id}", {"consumer": standing.consumer_id}))
+    record(unit, events)
 
 
 def issue_due(unit: Unit, holders: Callable[[], Sequence[str]], *, of: Collection[str] | None = None) -> None:

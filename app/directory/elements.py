@@ -52,6 +52,22 @@ class JsonElements:
         )
 
 
+class ConstantElements:
+    """One element that every resource has."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def any(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        return condition
+
+    def column(self, member: str | None, binding: AttributeBinding) -> sa.ColumnElement[Any]:
+        return sa.literal(self.text, sa.Text())
+
+    def nonempty(self, members: Sequence[str]) -> sa.ColumnElement[bool]:
+        return sa.true()
+
+
 class MemberElements:
     """The members of a group."""
 

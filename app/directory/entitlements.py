@@ -14,11 +14,15 @@ from app.directory.effects import issue_due, key_effects, revoke_orphans
 from app.directory.errors import MemberUnknown, PolicyInvalid
 from app.directory.follow_ups import MOST_AT_ONCE, follow_entitlement
 from app.rights.chains import displays_of
+from app.rights.holders import count_holders
 from app.store.batches import batches
 from app.store.tables import consumer, entitlement, key, key_entitlement, mapping, resource
 from app.store.unit_of_work import Unit
 
 ENTITLEMENT_SCHEMA = "urn:keysteward:scim:schemas:core:1.0:Entitlement"
+
+ASSIGNMENTS_USED = "totalAssignmentsUsed"
+"""The attribute of an entitlement that is counted when it is asked for: how many consumers hold it."""
 
 ISSUANCES = ("automatic", "manual")
 LONGEST_LIFETIME = 2**31 - 1
@@ -69,6 +73,11 @@ class EntitlementState:
                 () if document.get("supported") is False else named | {("direct", document["value"])}
             ),
         )
+
+
+def assignments_used(unit: Unit, entitlement_ids: Collection[str]) -> dict[str, int]:
+    """Return how many consumers hold each of some entitlements now."""
+    return count_holders(unit, entitlement_ids)
 
 
 @contextmanager

@@ -22,34 +22,50 @@ from scim2_models.path import (
 )
 
 from app.directory.columns import Columns
-from app.directory.comparable import compared, match_key, matched_attribute, name_of, place_of
-from app.directory.elements import Elements, GroupElements, JsonElements, MemberElements
+from app.directory.comparable import (
+    compared,
+    is_hidden,
+    is_numeric,
+    match_key,
+    matched_attribute,
+    name_of,
+    place_of,
+)
+from app.directory.elements import ConstantElements, Elements, GroupElements, JsonElements, MemberElements
 from app.directory.operands import compare, incomparable, is_present, refuse_unstorable
+from app.directory.views import BoundView
 from app.store.tables import attribute_value, resource
 from app.store.unit_of_work import Unit
 
 MOST_COMPARISONS: Final = 200
-"""How many comparisons a filter may have."""
+"""How many comparisons a filter may have: a statement has a bounded number of parameters and of levels."""
 
 NEVER: Final = sa.false()
 
 
 def compile_filter(
-    scim_filter: ScimFilter[Any], *, unit: Unit, model: type[Resource[Any]], type_name: str
+    scim_filter: ScimFilter[Any],
+    *,
+    unit: Unit,
+    model: type[Resource[Any]],
+    type_name: str,
+    view: BoundView | None = None,
 ) -> sa.ColumnElement[bool]:
     """Return a filter as a condition on the table ``resource``, for the resources of one type.
 
     An attribute that the type does not declare matches none of them (RFC 7644 §3.4.2.1).
 
+    :param view: what the type is, when it is a view of another.
     :raises InvalidFilterException: when the filter has too many comparisons, or compares what SQL cannot.
     """
-    if _comparisons(scim_filter.ast) > MOST_COMPARISONS:
+    if count_comparisons(scim_filter.ast) > MOST_COMPARISONS:
         raise InvalidFilterException(detail=f"A filter has at most {MOST_COMPARISONS} comparisons")
     bound = ScimFilter[model](str(scim_filter))  # type: ignore[valid-type]
-    return _Compiler(bound, unit, type_name).visit(bound.ast)
+    return _Compiler(bound, unit, type_name, view).visit(bound.ast)
 
 
-def _comparisons(root: FilterNode) -> int:
+def count_comparisons(root: FilterNode) -> int:
+    """Return how many comparisons a filter has; ``pr`` is one."""
     count, waiting = 0, [root]
     while waiting:
         match waiting.pop():
@@ -65,11 +81,11 @@ def _comparisons(root: FilterNode) -> int:
 class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
     """Compiles the nodes of a filter that stand for themselves, not inside a value path."""
 
-    def __init__(self, bound: ScimFilter[Any], unit: Unit, type_name: str) -> None:
+    def __init__(self, bound: ScimFilter[Any], unit: Unit, type_name: str, view: BoundView | None) -> None:
         self.bound = bound
         self.unit = unit
         self.type_name = type_name
-        self.columns = Columns(unit, type_name)
+        self.columns = Columns(unit, type_name, view)
 
     def visit_not(self, node: Not) -> sa.ColumnElement[bool]:
         return sa.not_(self.visit(node.expr))
@@ -82,6 +98,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         binding = self.bound.resolve_comparison(node.attr_path, strict=False)
         if binding is None:
             return NEVER
+        binding = _searchable(self.columns.stored(binding))
         if (indexed := self._by_index(binding, node)) is not None:
             return indexed
         if _complex(binding.target_type) is not None:
@@ -142,7 +159,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
             return sub_elements.any(is_present(sub_elements.column(None, binding), binding))
         complex_model = _complex(binding.target_type)
         if complex_model is None:
-            return is_present(self.columns.single(binding), binding)
+            return is_present(self.columns.single(_searchable(self.columns.stored(binding))), binding)
         subs = (AttrPath(attr_path.attr, field, attr_path.uri) for field in complex_model.model_fields)
         return sa.or_(
             NEVER,
@@ -154,8 +171,10 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         )
 
     def _by_index(self, binding: AttributeBinding, node: Comparison) -> sa.ColumnElement[bool] | None:
-        attribute = matched_attribute(binding)
+        attribute = matched_attribute(binding) if self.columns.is_indexed(binding) else None
         if attribute is None or node.op != CompareOperator.eq or not isinstance(node.value, str):
+            return None
+        if is_numeric(binding):
             return None
         refuse_unstorable(node.value)
         try:
@@ -171,7 +190,9 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         )
 
     def _elements(self, binding: AttributeBinding) -> Elements:
-        if binding.field_name == "members":
+        if binding.field_name == "schemas" and self.columns.view is not None:
+            return ConstantElements(str(compared(binding, self.columns.view.schema)))
+        if binding.field_name == "members" and self.type_name == "Group":
             return MemberElements(self.unit)
         if binding.field_name == "groups" and self.type_name == "User":
             return GroupElements(self.unit)
@@ -222,7 +243,7 @@ class _ElementCompiler(FilterVisitor[sa.ColumnElement[bool]]):
         inner = self.bound.resolve(AttrPath(self.head.attr, attr_path.attr, self.head.uri), strict=False)
         if inner is not None and _is_nested_list(inner):
             raise _list_in_a_list(inner)
-        return inner
+        return None if inner is None else _searchable(inner)
 
     def _operand(self, attr_path: AttrPath) -> tuple[sa.ColumnElement[Any], AttributeBinding] | None:
         binding = self.binding_of(attr_path)
@@ -257,6 +278,12 @@ def _element_present(elements: Elements, binding: AttributeBinding) -> sa.Column
     if complex_model is None:
         return is_present(elements.column(None, binding), binding)
     return elements.nonempty([name_of(field) for field in complex_model.model_fields])
+
+
+def _searchable(binding: AttributeBinding) -> AttributeBinding:
+    if is_hidden(binding):
+        raise InvalidFilterException(detail=f"{binding.urn} cannot be filtered by")
+    return binding
 
 
 def _complex(target: Any) -> type[BaseModel] | None:

@@ -8,7 +8,7 @@ its own transaction, and a worker does it: each batch commits together with how 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,15 +93,18 @@ def people_of(unit: Unit, wanted: FollowUp) -> list[str]:
     return [each for each in found if each > wanted.reached]
 
 
-def carry_on(unit: Unit, wanted: FollowUp, people: Sequence[str]) -> FollowUp | None:
+def carry_on(
+    unit: Unit, wanted: FollowUp, people: Sequence[str], *, most: int = MOST_AT_ONCE
+) -> FollowUp | None:
     """Do the next batch of a follow-up; return it as it then is, or None when somebody else came first.
 
     :param people: what :func:`people_of` returned for it.
+    :param most: how many of them the batch has at the most.
     """
     row = unit.execute(sa.select(follow_up).where(follow_up.c.id == wanted.id)).one()
     if row.finished_at is not None or row.reached != wanted.reached:
         return None
-    batch = people[:MOST_AT_ONCE]
+    batch = people[:most]
     if batch:
         _settle(unit, wanted, batch)
         issue_due(unit, lambda: batch, of=wanted.ids if wanted.kind == "entitlement" else None)
@@ -117,6 +120,26 @@ def carry_on(unit: Unit, wanted: FollowUp, people: Sequence[str]) -> FollowUp | 
         data = {"kind": wanted.kind, "of": wanted.txn, "people": values["done"]}
         record(unit, [Event("follow_up.finished", f"follow_up/{wanted.id}", data)])
     return _follow_up(unit.execute(sa.select(follow_up).where(follow_up.c.id == wanted.id)).one())
+
+
+def finish_own(unit: Unit, *, most: int = MOST_AT_ONCE) -> Iterator[FollowUp]:
+    """Do now what this very unit of work left for later, as a worker would; yield after each batch.
+
+    :param most: how many people a batch has at the most.
+    """
+    left = sa.select(follow_up).where(
+        follow_up.c.tenant_id == unit.tenant_id,
+        follow_up.c.txn == unit.txn,
+        follow_up.c.finished_at.is_(None),
+    )
+    for row in unit.execute(left.order_by(follow_up.c.id)).all():
+        current: FollowUp | None = _follow_up(row)
+        people = people_of(unit, _follow_up(row))
+        while current is not None and current.finished_at is None:
+            current = carry_on(unit, current, people, most=most)
+            people = people[most:]
+            if current is not None:
+                yield current
 
 
 def _leave(unit: Unit, kind: str, ids: Sequence[str]) -> None:

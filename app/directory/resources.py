@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from app.directory.comparable import MatchValue
 from app.directory.errors import ResourceUnknown, RevisionOutdated, ValueTaken
@@ -131,20 +132,42 @@ def find(
     order: Sequence[sa.ColumnElement[Any]],
     offset: int,
     limit: int | None,
+    rows: sa.FromClause = resource,
 ) -> Page:
-    """Return a page of the tenant's resources that meet a condition, and their number."""
+    """Return a page of the tenant's resources that meet a condition, and their number.
+
+    :param rows: where they are: what has the columns of ``resource``.
+    """
     wanted = sa.and_(resource.c.tenant_id == unit.tenant_id, condition)
-    total = count(unit, wanted)
+    total = count(unit, wanted, rows)
     if limit == 0 or offset >= total:
         return Page(total, [])
     statement = sa.select(resource).where(wanted).order_by(*order).limit(limit).offset(offset)
-    return Page(total, [stored_of(row) for row in unit.execute(statement)])
+    return Page(total, [stored_of(row) for row in unit.execute(among(rows, statement))])
 
 
-def count(unit: Unit, condition: sa.ColumnElement[bool]) -> int:
+def count(unit: Unit, condition: sa.ColumnElement[bool], rows: sa.FromClause = resource) -> int:
     """Return how many resources meet a condition, which says whose they are."""
-    found: int = unit.execute(sa.select(sa.func.count()).select_from(resource).where(condition)).scalar_one()
+    statement = sa.select(sa.func.count()).select_from(resource).where(condition)
+    found: int = unit.execute(among(rows, statement)).scalar_one()
     return found
+
+
+def among(rows: sa.FromClause, statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Return a statement about ``resource`` as one about other rows with its columns."""
+    if rows is resource:
+        return statement
+
+    def instead(element: Any, **_options: Any) -> Any:
+        if element is resource:
+            return rows
+        return rows.c[element.name] if isinstance(element, sa.Column) and element.table is resource else None
+
+    moved = cast(sa.Select[Any], replacement_traverse(statement, {}, instead))
+    if resource in moved.get_final_froms():
+        # Its rows would be those of every tenant.
+        raise AssertionError("a part of the statement is about the table still")
+    return moved
 
 
 def stored_of(row: sa.Row[Any]) -> StoredResource:

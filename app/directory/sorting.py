@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,7 +12,8 @@ from scim2_models import InvalidPathException, Resource, SearchRequest
 from scim2_models.path import AttributeBinding
 
 from app.directory.columns import Columns
-from app.directory.comparable import is_numeric, name_of, place_of
+from app.directory.comparable import is_hidden, is_numeric, name_of, place_of
+from app.directory.views import BoundView
 from app.store.tables import resource
 from app.store.unit_of_work import Unit
 
@@ -41,22 +43,29 @@ CREATION: Final = (SortTerm(resource.c.created_at), SortTerm(resource.c.id))
 
 
 def sort_terms(
-    unit: Unit, search_request: SearchRequest[Any], models: Sequence[tuple[str, type[Resource[Any]]]]
+    unit: Unit,
+    search_request: SearchRequest[Any],
+    models: Sequence[tuple[str, type[Resource[Any]]]],
+    views: Mapping[str, BoundView] = MappingProxyType({}),
 ) -> list[SortTerm]:
     """Return what a search of some resource types is ordered by, ending in :data:`CREATION`.
 
     Missing values come last, or first when the order is descending. Equal values are in the order of their
     resources' creation, in either direction.
 
+    :param views: the types that are views of others, by their names.
     :raises InvalidPathException: when the attribute cannot be sorted by in SQL.
     """
+    together = len(models) > 1 and any(name in views for name, _ in models)
+    # A row that is served as several types stands in a list several times.
+    last = [SortTerm(resource.c.type), *CREATION] if together else CREATION
     if search_request.sort_by is None:
-        return list(CREATION)
+        return list(last)
     of_kind: dict[bool, list[tuple[sa.ColumnElement[bool], sa.ColumnElement[Any]]]] = {}
     for type_name, model in models:
         binding = search_request.sort_binding(model)
         if binding is not None:
-            value = _value(unit, type_name, binding)
+            value = _value(Columns(unit, type_name, views.get(type_name)), type_name, binding)
             of_kind.setdefault(is_numeric(binding), []).append((resource.c.type == type_name, value))
     if len(models) == 1:
         values = [value for [(_, value)] in of_kind.values()]
@@ -69,7 +78,7 @@ def sort_terms(
         if not (isinstance(value, sa.Column) and not value.nullable):
             terms.append(SortTerm(sa.case((value.is_(None), 1), else_=0), descending))
         terms.append(SortTerm(value, descending))
-    return [*terms, *CREATION]
+    return [*terms, *last]
 
 
 def order_of(
@@ -82,12 +91,13 @@ def order_of(
     return [term.ordered for term in sort_terms(unit, search_request, models)]
 
 
-def _value(unit: Unit, type_name: str, binding: AttributeBinding) -> sa.ColumnElement[Any]:
-    if binding.field_name == "members" or (binding.field_name == "groups" and type_name == "User"):
+def _value(columns: Columns, type_name: str, binding: AttributeBinding) -> sa.ColumnElement[Any]:
+    if (type_name, binding.field_name) in (("Group", "members"), ("User", "groups")):
         raise _unsortable(binding, "is held by other resources")
+    if is_hidden(columns.stored(binding)):
+        raise _unsortable(binding, "is not searched by")
     if binding.sub_field_name is not None and binding.target_is_multivalued:
         raise _unsortable(binding, "has several values")
-    columns = Columns(unit, type_name)
     if not binding.is_multivalued:
         value = columns.single(binding)
         return value if is_numeric(binding) or isinstance(value, sa.Column) else _beginning(value)

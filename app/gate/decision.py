@@ -28,6 +28,8 @@ class Holding:
     """Everything that is known of a key when it is used. Times in microseconds.
 
     ``rights`` leaves out entitlements that no longer exist. ``recovery_window`` is the tenant's.
+    ``secret_replaced_at`` and ``secret_ends_at`` are there when the secret was rotated out;
+    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported.
     """
 
     key_id: str
@@ -38,7 +40,10 @@ class Holding:
     expires_at: int | None
     revoked_at: int | None
     revoked_reason: str | None
+    secret_id: str
     secret_ends_at: int | None
+    secret_replaced_at: int | None
+    reuse_reported_at: int | None
     active: bool
     deleted: bool
     access_starts_at: int | None

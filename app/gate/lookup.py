@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.gate.decision import Holding, Right
+from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
 from app.rights.continuity import Interval
 from app.rights.paths import paths
@@ -18,24 +20,41 @@ from app.store.tables import consumer, entitlement, key, key_entitlement, secret
 from app.store.unit_of_work import Store, moment_after
 
 
-def look_up(store: Store, peppers: Peppers, tenant_id: str, presented: Secret) -> tuple[Holding | None, int]:
-    """Return what a tenant knows of the key that a secret opens, and the moment to judge it at.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a tenant knows of the key that a secret opens, and the moment to judge it at.
+
+    ``move``: the secret's digest under the newest pepper, when it is still under an older one.
+    """
+
+    holding: Holding
+    now: int
+    move: DigestMove | None
+
+
+def look_up(store: Store, peppers: Peppers, tenant_id: str, presented: Secret) -> Found | None:
+    """Return what a tenant knows of the key that a secret opens.
 
     One statement on a snapshot of its own: a look-up that starts after a commit sees it (P1). None when no
     key of this tenant has the secret; as much work is done then as when the secret is only nearly right.
 
+    :raises PepperMissing: when the key's digest is under a pepper that is not at hand.
     :raises ClockAbsurd: when the clock is far behind the tenant's last write.
     :raises sqlalchemy.exc.SQLAlchemyError: when the store does not answer.
     """
     with store.engine.connect() as connection:
         rows = connection.execute(_statement(), {"secret_id": presented.id, "tenant_id": tenant_id}).all()
     first = rows[0] if rows else None
-    version = first.pepper if first is not None else peppers.current
-    digest = peppers.digest(PURPOSE, presented.text, version)
+    held = peppers.held()
+    version = first.pepper if first is not None else held.current
+    digest = held.digest(PURPOSE, presented.text, version)
     if not hmac.compare_digest(digest, first.digest if first is not None else bytes(len(digest))):
-        return None, 0
+        return None
     assert first is not None
-    return _holding(first, rows), moment_after(first.last_write_at)
+    move, current = None, held.current
+    if version < current:
+        move = DigestMove(presented.id, digest, held.digest(PURPOSE, presented.text, current), current)
+    return Found(_holding(first, rows), moment_after(first.last_write_at), move)
 
 
 def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
@@ -57,7 +76,10 @@ def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
         expires_at=first.expires_at,
         revoked_at=first.revoked_at,
         revoked_reason=first.revoked_reason,
+        secret_id=first.secret_id,
         secret_ends_at=first.ends_at,
+        secret_replaced_at=first.replaced_at,
+        reuse_reported_at=first.reuse_reported_at,
         active=first.active,
         deleted=first.deleted_at is not None,
         access_starts_at=first.access_starts_at,
@@ -81,9 +103,12 @@ def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
 def _statement() -> sa.Select[Any]:
     found = (
         sa.select(
+            secret.c.id.label("secret_id"),
             secret.c.digest,
             secret.c.pepper,
             secret.c.ends_at,
+            secret.c.replaced_at,
+            secret.c.reuse_reported_at,
             key.c.id.label("key_id"),
             key.c.tenant_id,
             key.c.consumer_id,

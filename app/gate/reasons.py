@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 
 class Reason(Enum):
@@ -38,6 +39,11 @@ class Reason(Enum):
         403,
         "The entitlement does not allow this path, or it is ambiguous.",
     )
+    PEPPER_MISSING = (
+        "pepper_missing",
+        401,
+        "The pepper under which the key's digest was made is not at hand here, so the key opens nothing.",
+    )
     GATE_UNAUTHENTICATED = (
         "gate_unauthenticated",
         403,
@@ -50,3 +56,15 @@ class Reason(Enum):
         self.code = code
         self.status = status
         self.description = description
+
+
+DEAD: Final = frozenset(
+    {
+        Reason.KEY_REVOKED,
+        Reason.KEY_EXPIRED,
+        Reason.SECRET_ROTATED,
+        Reason.CONSUMER_DELETED,
+        Reason.RIGHT_LAPSED,
+    }
+)
+"""The reasons that nothing takes back: who uses such a secret all the same is worth knowing of."""

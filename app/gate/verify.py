@@ -13,13 +13,15 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.datastructures import Headers
+from werkzeug.http import http_date
 
 from app.access.credentials import Credential
 from app.access.protector import Unauthenticated
-from app.gate.decision import Allow, Call, Deny, decide
+from app.gate.afterwards import Afterwards
+from app.gate.decision import Allow, Call, Deny, Holding, decide
 from app.gate.lookup import look_up
 from app.gate.reasons import Reason
-from app.store.peppers import Peppers
+from app.store.peppers import PepperMissing, Peppers
 from app.store.secrets import Secret, SecretMalformed, parse
 from app.store.unit_of_work import ClockAbsurd, Store, new_id
 
@@ -33,16 +35,19 @@ METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "T
 REALM: Final = "api"
 
 
-def blueprint(store: Store, peppers: Peppers, acquire: Callable[[str], Credential]) -> Blueprint:
+def blueprint(
+    store: Store, peppers: Peppers, acquire: Callable[[str], Credential], afterwards: Afterwards
+) -> Blueprint:
     """Return ``/gate/verify``, and below it the path that Envoy appends.
 
     :param acquire: returns the gateway's credential for a scope, or raises ``Unauthenticated``.
+    :param afterwards: takes what is left to be written after an answer.
     """
     gate = Blueprint("gate", __name__)
 
     def answer(path: str | None) -> Response:
         try:
-            decision = _decision(store, peppers, acquire, path)
+            decision = _decision(store, peppers, acquire, afterwards, path)
         except Exception:
             # Whatever fails, fails closed (P5); the key is in no local variable of a logged frame's message.
             log.exception("a verification failed")
@@ -62,7 +67,11 @@ def blueprint(store: Store, peppers: Peppers, acquire: Callable[[str], Credentia
 
 
 def _decision(
-    store: Store, peppers: Peppers, acquire: Callable[[str], Credential], path: str | None
+    store: Store,
+    peppers: Peppers,
+    acquire: Callable[[str], Credential],
+    afterwards: Afterwards,
+    path: str | None,
 ) -> Allow | Deny:
     try:
         gateway = acquire("gate")
@@ -72,12 +81,19 @@ def _decision(
     if isinstance(presented, Deny):
         return presented
     try:
-        holding, now = look_up(store, peppers, gateway.tenant_id, presented)
+        found = look_up(store, peppers, gateway.tenant_id, presented)
     except ClockAbsurd:
         return Deny(Reason.CLOCK_ABSURD)
-    if holding is None:
+    except PepperMissing:
+        return Deny(Reason.PEPPER_MISSING)
+    if found is None:
         return Deny(Reason.KEY_UNKNOWN)
-    return decide(holding, _call(path is not None), now)
+    decision = decide(found.holding, _call(path is not None), found.now)
+    if found.move is not None:
+        afterwards.note_move(found.move)
+    if isinstance(decision, Deny):
+        afterwards.note_denial(decision, found.now, gateway.actor)
+    return decision
 
 
 def _presented(headers: Headers) -> Secret | Deny:
@@ -147,6 +163,7 @@ def _allowed(decision: Allow) -> Response:
     response.headers["X-Auth-Entitlements"] = ",".join(_safe(right.value) for right in decision.rights)
     scopes = dict.fromkeys(scope for right in decision.rights for scope in right.scopes)
     response.headers["X-Auth-Scopes"] = " ".join(_safe(scope) for scope in scopes)
+    _tell_rotation(response, holding)
     return _marked(response)
 
 
@@ -171,7 +188,16 @@ def _denied(decision: Deny) -> Response:
         )
     elif reason in (Reason.SCOPE_MISSING, Reason.AUDIENCE_MISMATCH, Reason.NO_GRANT):
         response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}", error="insufficient_scope"'
+    if decision.holding is not None and (reason.status == 403 or reason is Reason.SECRET_ROTATED):
+        _tell_rotation(response, decision.holding)
     return _marked(response)
+
+
+def _tell_rotation(response: Response, holding: Holding) -> None:
+    """Tell the holder of a secret that was rotated out since when, and when it ends (RFC 9745, RFC 8594)."""
+    if holding.secret_replaced_at is not None and holding.secret_ends_at is not None:
+        response.headers["Deprecation"] = f"@{holding.secret_replaced_at // 1_000_000}"
+        response.headers["Sunset"] = http_date(holding.secret_ends_at // 1_000_000)
 
 
 def _marked(response: Response) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,6 +17,11 @@ from app.store.unit_of_work import Unit, new_id
 PURPOSE = "key"
 """What the digest of a key's secret is made for: no other digest can stand in for it."""
 
+BY_OPERATOR = "operator"
+BY_LINK = "link"
+BY_CONSUMER = "consumer"
+"""The ways in which a secret is handed out."""
+
 
 class KeyUnknown(Exception):
     """The tenant has no such key."""
@@ -23,6 +29,10 @@ class KeyUnknown(Exception):
 
 class KeyNotClaimable(Exception):
     """The key was claimed already, or is revoked or expired."""
+
+
+class KeyClaimed(KeyNotClaimable):
+    """The key was claimed already, by whichever way."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +73,76 @@ def issue(unit: Unit, consumer_id: str, entitlement_ids: Collection[str]) -> str
     return key_id
 
 
-def claim(unit: Unit, key_id: str, minting: Minting) -> Secret:
+def claim(
+    unit: Unit, key_id: str, minting: Minting, *, by: str = BY_OPERATOR, recipient: str | None = None
+) -> Secret:
     """Make the key's secret and hand it out, this once; afterwards only its digest is known.
 
+    :param by: the way in which it is handed out, for the event.
+    :param recipient: the thumbprint of the public key that it will be encrypted to, if it will.
     :raises KeyUnknown: when the tenant has no such key.
     :raises KeyNotClaimable: when it was claimed before, or is revoked or expired.
     """
-    row = _key(unit, key_id)
+    row = require_key(unit, key_id)
     if row.claimed_at is not None:
-        raise KeyNotClaimable("the key was claimed already; its secret is shown only once")
+        raise KeyClaimed("the key was claimed already; its secret is shown only once")
     if row.revoked_at is not None:
         raise KeyNotClaimable("the key is revoked")
     if row.expires_at is not None and row.expires_at <= unit.now:
         raise KeyNotClaimable("the key is expired")
+    made = insert_secret(unit, key_id, minting)
+    unit.execute(sa.update(key).where(key.c.id == key_id).values(claimed_at=unit.now))
+    data = {"consumer": row.consumer_id, "secret": made.id, "by": by}
+    if recipient is not None:
+        data["recipient"] = recipient
+    record(unit, [Event("key.claimed", f"key/{key_id}", data)])
+    return made
+
+
+def revoke(unit: Unit, key_id: str, reason: str) -> bool:
+    """Revoke a key for good; return whether it was alive before. Saying it again changes nothing (P6).
+
+    The digests of its secrets stay as tombstones, so that a reuse is recognised.
+
+    :raises KeyUnknown: when the tenant has no such key.
+    """
+    row = require_key(unit, key_id)
+    if row.revoked_at is not None:
+        return False
+    unit.execute(sa.update(key).where(key.c.id == key_id).values(revoked_at=unit.now, revoked_reason=reason))
+    record(unit, [Event("key.revoked", f"key/{key_id}", {"consumer": row.consumer_id, "reason": reason})])
+    return True
+
+
+def revoke_all(unit: Unit, consumer_id: str, reason: str) -> list[str]:
+    """Revoke every key of a consumer of the tenant for good, claimed or not; return those that were alive."""
+    alive = sa.select(key.c.id).where(
+        key.c.tenant_id == unit.tenant_id, key.c.consumer_id == consumer_id, key.c.revoked_at.is_(None)
+    )
+    ended = list(unit.execute(alive.order_by(key.c.id)).scalars())
+    for key_id in ended:
+        revoke(unit, key_id, reason)
+    return ended
+
+
+def forget_rights(unit: Unit, key_id: str, entitlement_ids: Collection[str]) -> None:
+    """Take entitlements from a key for good: it can never count for them again.
+
+    :raises KeyUnknown: when the tenant has no such key.
+    """
+    row = require_key(unit, key_id)
+    ordered = sorted(entitlement_ids)
+    unit.execute(
+        sa.delete(key_entitlement).where(
+            key_entitlement.c.key_id == key_id, key_entitlement.c.entitlement_id.in_(ordered)
+        )
+    )
+    data = {"consumer": row.consumer_id, "entitlements": ordered}
+    record(unit, [Event("key.rights_lapsed", f"key/{key_id}", data)])
+
+
+def insert_secret(unit: Unit, key_id: str, minting: Minting) -> Secret:
+    """Make a new secret of a key, under the newest pepper, and return it; only its digest is kept."""
     made = mint(minting.brand, minting.environment)
     version = minting.peppers.current
     unit.execute(
@@ -88,44 +155,14 @@ def claim(unit: Unit, key_id: str, minting: Minting) -> Secret:
             created_at=unit.now,
         )
     )
-    unit.execute(sa.update(key).where(key.c.id == key_id).values(claimed_at=unit.now))
-    data = {"consumer": row.consumer_id, "secret": made.id}
-    record(unit, [Event("key.claimed", f"key/{key_id}", data)])
     return made
 
 
-def revoke(unit: Unit, key_id: str, reason: str) -> bool:
-    """Revoke a key for good; return whether it was alive before. Saying it again changes nothing (P6).
-
-    The digests of its secrets stay as tombstones, so that a reuse is recognised.
+def require_key(unit: Unit, key_id: str) -> sa.Row[Any]:
+    """Return the row of a key of the tenant.
 
     :raises KeyUnknown: when the tenant has no such key.
     """
-    row = _key(unit, key_id)
-    if row.revoked_at is not None:
-        return False
-    unit.execute(sa.update(key).where(key.c.id == key_id).values(revoked_at=unit.now, revoked_reason=reason))
-    record(unit, [Event("key.revoked", f"key/{key_id}", {"consumer": row.consumer_id, "reason": reason})])
-    return True
-
-
-def forget_rights(unit: Unit, key_id: str, entitlement_ids: Collection[str]) -> None:
-    """Take entitlements from a key for good: it can never count for them again.
-
-    :raises KeyUnknown: when the tenant has no such key.
-    """
-    row = _key(unit, key_id)
-    ordered = sorted(entitlement_ids)
-    unit.execute(
-        sa.delete(key_entitlement).where(
-            key_entitlement.c.key_id == key_id, key_entitlement.c.entitlement_id.in_(ordered)
-        )
-    )
-    data = {"consumer": row.consumer_id, "entitlements": ordered}
-    record(unit, [Event("key.rights_lapsed", f"key/{key_id}", data)])
-
-
-def _key(unit: Unit, key_id: str) -> sa.Row[tuple[object, ...]]:
     row = unit.execute(
         sa.select(key).where(key.c.tenant_id == unit.tenant_id, key.c.id == key_id)
     ).one_or_none()

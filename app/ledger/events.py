@@ -71,16 +71,18 @@ def timeline(
     wanted = list(subjects)
     if wanted:
         statement = statement.where(event.c.subject.in_(wanted))
-    return [
-        RecordedEvent(
-            type=row.type,
-            subject=row.subject,
-            data=row.data,
-            sequence=row.sequence,
-            id=row.id,
-            time=row.time,
-            actor=row.actor,
-            txn=row.txn,
-        )
-        for row in unit.execute(statement)
-    ]
+    return [event_of(row) for row in unit.execute(statement)]
+
+
+def event_of(row: sa.Row[Any]) -> RecordedEvent:
+    """Return the event that a row of the table holds."""
+    return RecordedEvent(
+        type=row.type,
+        subject=row.subject,
+        data=row.data,
+        sequence=row.sequence,
+        id=row.id,
+        time=row.time,
+        actor=row.actor,
+        txn=row.txn,
+    )

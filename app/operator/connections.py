@@ -47,6 +47,8 @@ def rotate_token(
 ) -> tuple[Credential, str]:
     """Issue a connection a new token; all that it had before work for the overlap, and then no more.
 
+    The tokens of its OAuth clients are not among them: each ends by itself, or with its client.
+
     :param overlap: in seconds; with 0, the old tokens end at once.
     :return: the new credential and its token, which is not known afterwards.
     :raises ConnectionMissing: when the tenant has no such connection.

@@ -8,6 +8,8 @@ from unicodedata import normalize
 
 import sqlalchemy as sa
 
+from app.keys.lifecycle import revoke_all
+from app.ledger.events import Event, record
 from app.operator.errors import ConsumerUnknown
 from app.operator.pages import Page, Window
 from app.store.tables import attribute_value, consumer
@@ -60,6 +62,19 @@ def find_consumer(unit: Unit, id_or_user_name: str) -> ConsumerView:
     if not named:
         raise ConsumerUnknown(f"no consumer {id_or_user_name[:200]!r}")
     return named[0]
+
+
+def revoke_keys(unit: Unit, consumer_id: str, reason: str) -> ConsumerView:
+    """Revoke every key of a consumer for good, claimed or not; the account stays.
+
+    Saying it again is one more event and changes nothing (P6).
+
+    :raises ConsumerUnknown: when the tenant has no such consumer.
+    """
+    found = find_consumer(unit, consumer_id)
+    ended = revoke_all(unit, found.id, reason)
+    record(unit, [Event("consumer.keys_revoked", f"User/{found.id}", {"reason": reason, "keys": ended})])
+    return found
 
 
 def _called(unit: Unit, user_name: str) -> sa.ColumnElement[bool]:

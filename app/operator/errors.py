@@ -17,6 +17,10 @@ class ConsumerUnknown(OperatorError):
     """The tenant has no such consumer."""
 
 
+class SubjectAmbiguous(OperatorError):
+    """A subject identifier fits several users, and it is not for us to choose."""
+
+
 class GrantMissing(OperatorError):
     """A key was asked for without a grant for it.
 
@@ -27,3 +31,7 @@ class GrantMissing(OperatorError):
         named = ", ".join(repr(value[:200]) for value in values)
         super().__init__(f"the user {user_name!r} does not hold {named} now")
         self.values = tuple(values)
+
+
+class PlanTooLong(OperatorError):
+    """Making a plan took longer than nobody else may be kept from writing."""

@@ -15,16 +15,31 @@ from flask import Blueprint, Response, abort, request
 from app.access.connections import disable_connection, get_connection, list_connections
 from app.access.credentials import DEFAULT_OVERLAP, Credential
 from app.access.deviations import list_deviations
+from app.access.warnings import find_warnings
 from app.directory.follow_ups import list_follow_ups
+from app.keys.idempotency import Answered
 from app.keys.lifecycle import Minting
+from app.keys.recipients import Recipient
+from app.keys.rotation import DEFAULT_OVERLAP as KEY_OVERLAP
 from app.operator import views
+from app.operator.claims import claim_answer
 from app.operator.connections import open_connection, rotate_token
-from app.operator.consumers import find_consumers
+from app.operator.consumers import find_consumers, revoke_keys
 from app.operator.errors import RequestInvalid
 from app.operator.history import find_events
-from app.operator.keys import KeyFilter, claim_key, find_keys, get_key, issue_key, revoke_key
+from app.operator.idempotency import once, read_idempotency_key
+from app.operator.keys import (
+    REVOKED_BY_OPERATOR,
+    KeyFilter,
+    find_keys,
+    get_key,
+    issue_key,
+    revoke_key,
+    rotate_key,
+)
 from app.operator.pages import Window
 from app.operator.problems import problem_response
+from app.operator.receipts import consumer_receipt, key_receipt
 from app.operator.requests import (
     SECONDS,
     TEXT,
@@ -43,30 +58,38 @@ from app.rights.unmatched import unmatched_values
 from app.store.unit_of_work import Store, Unit
 
 PATH: Final = "/operator/v1"
+_SECOND: Final = 1_000_000
 PAGING: Final = ("startIndex", "count")
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
 
-def blueprint(store: Store, minting: Minting, acquire: Acquire, *, dialects: Collection[str]) -> Blueprint:
+def blueprint(
+    store: Store, minting: Minting, acquire: Acquire, *, dialects: Collection[str], silent_after: int
+) -> Blueprint:
     """Return the face.
 
     :param minting: what the secrets of keys, and the digests of tokens, are made with.
     :param acquire: returns the credential of the current request for some scopes, or raises
         :class:`~app.access.protector.Unauthenticated`.
     :param dialects: the names of the dialects that a connection may have.
+    :param silent_after: after how many usual cycles without a call a connection is silent.
     """
-    face = OperatorFace(store, minting, acquire, dialects)
+    face = OperatorFace(store, minting, acquire, dialects, silent_after)
     operator = Blueprint("operator", __name__, url_prefix=PATH)
     for rule, method, view in (
         ("/keys", "GET", face.list_keys),
         ("/keys", "POST", face.issue),
         ("/keys/<key_id>", "GET", face.show_key),
         ("/keys/<key_id>/claim", "POST", face.claim),
+        ("/keys/<key_id>/rotate", "POST", face.rotate_key),
         ("/keys/<key_id>/revoke", "POST", face.revoke),
+        ("/keys/<key_id>/receipt", "GET", face.show_receipt),
         ("/keys/<key_id>/explain", "GET", face.explain_key),
         ("/consumers", "GET", face.list_consumers),
         ("/consumers/<consumer_id>/explain", "GET", face.explain_consumer),
+        ("/consumers/<consumer_id>/receipt", "GET", face.show_consumer_receipt),
+        ("/consumers/<consumer_id>/revoke-keys", "POST", face.revoke_keys),
         ("/unmatched-values", "GET", face.list_unmatched),
         ("/events", "GET", face.list_events),
         ("/follow-ups", "GET", face.list_follow_ups),
@@ -85,11 +108,19 @@ def blueprint(store: Store, minting: Minting, acquire: Acquire, *, dialects: Col
 class OperatorFace:
     """The handlers. A write is committed before its answer leaves (P1, P2)."""
 
-    def __init__(self, store: Store, minting: Minting, acquire: Acquire, dialects: Collection[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        minting: Minting,
+        acquire: Acquire,
+        dialects: Collection[str],
+        silent_after: int,
+    ) -> None:
         self.store = store
         self.minting = minting
         self.acquire = acquire
         self.dialects = dialects
+        self.silent_after = silent_after
 
     def list_keys(self) -> Response:
         caller = self.acquire("operator")
@@ -114,16 +145,43 @@ class OperatorFace:
                 "entitlements": Member(TEXTS, is_texts, required=True),
             }
         )
+        said = read_idempotency_key(caller, asked)
         with self._writing(caller) as unit:
-            made = issue_key(unit, asked["consumer"], asked["entitlements"])
-        return _answer(views.key_document(made), 201, {"Location": f"{PATH}/keys/{made.id}"})
+
+            def act() -> Answered:
+                return Answered(
+                    201, views.key_document(issue_key(unit, asked["consumer"], asked["entitlements"]))
+                )
+
+            made = once(unit, self.minting.peppers, said, act)
+        return _answered(made, {"Location": f"{PATH}/keys/{made.document['id']}"})
 
     def claim(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        read_body({})
+        asked = read_body({"recipient": Member("a public key (JWK)", lambda value: isinstance(value, dict))})
+        recipient = Recipient.of(asked["recipient"]) if "recipient" in asked else None
+        said = read_idempotency_key(caller, asked)
         with self._writing(caller) as unit:
-            secret = claim_key(unit, key_id, self.minting)
-        return _answer({"id": key_id, "secret": secret.text})
+
+            def act() -> Answered:
+                return claim_answer(unit, key_id, self.minting, recipient)
+
+            claimed = once(unit, self.minting.peppers, said, act)
+        return _answered(claimed, encrypted=recipient is not None)
+
+    def rotate_key(self, key_id: str) -> Response:
+        caller = self.acquire("operator")
+        asked = read_body({"overlapSeconds": Member(SECONDS, is_seconds)})
+        said = read_idempotency_key(caller, asked)
+        overlap = asked.get("overlapSeconds", KEY_OVERLAP // _SECOND) * _SECOND
+        with self._writing(caller) as unit:
+
+            def act() -> Answered:
+                made = rotate_key(unit, key_id, self.minting, overlap=overlap)
+                return Answered(200, views.rotation_document(key_id, made), made.secret.text)
+
+            rotated = once(unit, self.minting.peppers, said, act)
+        return _answered(rotated)
 
     def revoke(self, key_id: str) -> Response:
         caller = self.acquire("operator")
@@ -131,6 +189,28 @@ class OperatorFace:
         with self._writing(caller) as unit:
             revoked = revoke_key(unit, key_id, asked.get("reason"))
         return _answer(views.key_document(revoked))
+
+    def revoke_keys(self, consumer_id: str) -> Response:
+        caller = self.acquire("operator")
+        asked = read_body({"reason": Member(TEXT, is_text)})
+        with self._writing(caller) as unit:
+            holder = revoke_keys(unit, consumer_id, asked.get("reason") or REVOKED_BY_OPERATOR)
+            receipt = consumer_receipt(unit, holder.id)
+        return _answer(views.consumer_receipt_document(receipt))
+
+    def show_receipt(self, key_id: str) -> Response:
+        caller = self.acquire(("operator", "audit"))
+        read_query()
+        with self._reading(caller) as unit:
+            receipt = key_receipt(unit, key_id)
+        return _answer(views.receipt_document(receipt))
+
+    def show_consumer_receipt(self, consumer_id: str) -> Response:
+        caller = self.acquire(("operator", "audit"))
+        read_query()
+        with self._reading(caller) as unit:
+            receipt = consumer_receipt(unit, consumer_id)
+        return _answer(views.consumer_receipt_document(receipt))
 
     def explain_key(self, key_id: str) -> Response:
         caller = self.acquire("operator")
@@ -186,8 +266,10 @@ class OperatorFace:
         caller = self.acquire("operator")
         read_query()
         with self._reading(caller) as unit:
-            found = list_connections(unit)
-        return _answer(views.list_document(views.whole(found), views.connection_document))
+            found, warned = list_connections(unit), find_warnings(unit, self.silent_after)
+        return _answer(
+            views.list_document(views.whole(found), lambda each: views.connection_document(each, warned))
+        )
 
     def create_connection(self) -> Response:
         caller = self.acquire("operator")
@@ -197,7 +279,8 @@ class OperatorFace:
             made, issued, token = open_connection(
                 unit, self.minting.peppers, asked["name"], asked["dialect"], dialects=self.dialects
             )
-        told = {**views.connection_document(made), "token": token, "expiresAt": views.time(issued.expires_at)}
+        document = views.connection_document(made)
+        told = {**document, "token": token, "expiresAt": views.time(issued.expires_at)}
         return _answer(told, 201)
 
     def list_deviations(self, connection_id: str) -> Response:
@@ -235,6 +318,13 @@ def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str]
     return Response(
         body, status, {"Cache-Control": "no-store", **(headers or {})}, mimetype="application/json"
     )
+
+
+def _answered(
+    answered: Answered, headers: dict[str, str] | None = None, *, encrypted: bool = False
+) -> Response:
+    secret = {} if answered.secret is None else {"jwe" if encrypted else "secret": answered.secret}
+    return _answer({**answered.document, **secret}, answered.status, headers)
 
 
 def _window(query: Query) -> Window:

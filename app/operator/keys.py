@@ -1,4 +1,4 @@
-"""Keys as an operator sees and handles them. No answer here has a secret, but the one to a claim."""
+"""Keys as an operator sees and handles them. Only a claim and a rotation are answered with a secret."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from app.claiming.handover import hand_over
 from app.keys import lifecycle
-from app.keys.lifecycle import KeyNotClaimable, KeyUnknown, Minting
+from app.keys.lifecycle import KeyUnknown, Minting
+from app.keys.rotation import DEFAULT_OVERLAP, KeyNotRotatable, Rotation, rotate
 from app.operator.consumers import find_consumer
 from app.operator.errors import ConsumerUnknown, GrantMissing, RequestInvalid
 from app.operator.pages import Page, Window
@@ -115,18 +117,14 @@ def issue_key(unit: Unit, id_or_user_name: str, values: Iterable[str]) -> KeyVie
     return get_key(unit, lifecycle.issue(unit, holder.id, sorted(ids.values())))
 
 
-def claim_key(unit: Unit, key_id: str, minting: Minting) -> Secret:
+def claim_key(unit: Unit, key_id: str, minting: Minting, *, recipient: str | None = None) -> Secret:
     """Make a key's secret and hand it out, this once. A key without a right now gets none.
 
+    :param recipient: the thumbprint of the public key that it will be encrypted to, if it will.
     :raises KeyUnknown: when the tenant has no such key.
     :raises KeyNotClaimable: when it was claimed before, or is dormant, revoked or expired.
     """
-    state = get_key(unit, key_id).state
-    if state is KeyState.dormant:
-        raise KeyNotClaimable("the key is dormant: its consumer does not hold what it is for now")
-    if state is KeyState.revoked:
-        raise KeyNotClaimable("the key is revoked")
-    return lifecycle.claim(unit, key_id, minting)
+    return hand_over(unit, key_id, minting, recipient=recipient)
 
 
 def revoke_key(unit: Unit, key_id: str, reason: str | None = None) -> KeyView:
@@ -136,6 +134,21 @@ def revoke_key(unit: Unit, key_id: str, reason: str | None = None) -> KeyView:
     """
     lifecycle.revoke(unit, key_id, reason or REVOKED_BY_OPERATOR)
     return get_key(unit, key_id)
+
+
+def rotate_key(unit: Unit, key_id: str, minting: Minting, *, overlap: int = DEFAULT_OVERLAP) -> Rotation:
+    """Make a new secret beside a key's present one and hand it out, this once.
+
+    :param overlap: for how many microseconds the present one still works; 0: it ends with the commit.
+    :raises KeyUnknown: when the tenant has no such key.
+    :raises KeyNotRotatable: when it is not claimed yet, or is dormant, revoked or expired.
+    """
+    state = get_key(unit, key_id).state
+    if state is KeyState.dormant:
+        raise KeyNotRotatable("the key is dormant: its consumer does not hold what it is for now")
+    if state is KeyState.revoked:
+        raise KeyNotRotatable("the key is revoked: issue a new one")
+    return rotate(unit, key_id, minting, overlap=overlap)
 
 
 def _condition(unit: Unit, wanted: KeyFilter) -> sa.ColumnElement[bool] | None:

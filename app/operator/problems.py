@@ -20,9 +20,13 @@ from app.access.errors import (
     CredentialMissing,
     NameTaken,
 )
+from app.access.login_provider import LoginProviderMissing
 from app.access.protector import Unauthenticated
+from app.keys.idempotency import RequestDiffers, SecretNoLongerReadable
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
-from app.operator.errors import ConsumerUnknown, GrantMissing, OperatorError
+from app.keys.recipients import RecipientUnusable
+from app.keys.rotation import KeyNotRotatable
+from app.operator.errors import ConsumerUnknown, GrantMissing, OperatorError, PlanTooLong, SubjectAmbiguous
 from app.rights.explain import NothingToExplain
 from app.store.unit_of_work import StoreError
 
@@ -81,8 +85,22 @@ def problem_of(error: Exception) -> Problem:
             return Problem(404, _sentence(error))
         case KeyNotClaimable():
             return Problem(409, _sentence(error), "key-not-claimable")
+        case RecipientUnusable():
+            return Problem(400, _sentence(error), "recipient-unusable")
+        case LoginProviderMissing():
+            return Problem(404, _sentence(error))
+        case KeyNotRotatable():
+            return Problem(409, _sentence(error), "key-not-rotatable")
+        case RequestDiffers():
+            return Problem(422, _sentence(error), "idempotency-key-used")
+        case SecretNoLongerReadable():
+            return Problem(409, _sentence(error), "secret-no-longer-readable")
+        case SubjectAmbiguous():
+            return Problem(422, _sentence(error), "subject-ambiguous")
         case GrantMissing():
             return Problem(409, _sentence(error), "grant-missing", {"entitlements": list(error.values)})
+        case PlanTooLong():
+            return Problem(422, _sentence(error), "plan-too-long")
         case NameTaken():
             return Problem(409, _sentence(error), "name-taken")
         case ConnectionDisabled():

@@ -50,21 +50,25 @@ TEXTS: Final = "a list of texts, at least one"
 SECONDS: Final = "a whole number of seconds, up to 366 days"
 
 
-def read_body(members: Mapping[str, Member]) -> dict[str, Any]:
+def read_body(
+    members: Mapping[str, Member], *, others: bool = False, largest: int = MAX_BODY
+) -> dict[str, Any]:
     """Return the JSON object in the body of the current request; no body is an object without members.
 
+    :param others: whether there may be further members, which are passed over.
+    :param largest: the largest body, in bytes, unless the application allows even less.
     :raises RequestInvalid: when it is no JSON object, or a member is unknown, missing or of another kind.
     :raises UnsupportedMediaType: when there is a body that does not say it is JSON.
     :raises RequestEntityTooLarge: when it is over the limit.
     """
     most = request.max_content_length
-    request.max_content_length = MAX_BODY if most is None else min(most, MAX_BODY)
+    request.max_content_length = largest if most is None else min(most, largest)
     data = request.get_data(cache=False)
     if data and request.mimetype != "application/json":
         raise UnsupportedMediaType("the body must be application/json")
     body = _parse(data) if data else {}
     unknown = sorted(body.keys() - members.keys())
-    if unknown:
+    if unknown and not others:
         raise RequestInvalid(f"unknown members: {', '.join(repr(each[:100]) for each in unknown[:10])}")
     for name, member in members.items():
         if name not in body:

@@ -5,18 +5,21 @@ Times are RFC 3339; what is not known or does not apply is null, so that every d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 from app.access.connections import Connection
 from app.access.credentials import Credential
 from app.access.deviations import DeviationCount
 from app.access.tenants import Tenant
+from app.access.warnings import Warned
 from app.directory.follow_ups import FollowUp
+from app.keys.rotation import Rotation
 from app.ledger.events import RecordedEvent
 from app.operator.consumers import ConsumerView
 from app.operator.keys import KeyView
 from app.operator.pages import Page
+from app.operator.receipts import ConsumerReceipt, Receipt
 from app.rights.broken import Broken
 from app.rights.consumers import ConsumerStanding
 from app.rights.explain import (
@@ -73,6 +76,53 @@ def key_document(key: KeyView) -> Document:
     }
 
 
+def rotation_document(key_id: str, rotation: Rotation) -> Document:
+    """What a rotation did, without the new secret."""
+    return {"id": key_id, "replaced": {"secret": rotation.replaced, "endsAt": time(rotation.ends_at)}}
+
+
+def receipt_document(receipt: Receipt) -> Document:
+    """Since when a key is withdrawn, by what, and the secrets that this is true of."""
+    cause = receipt.cause
+    happened = None if cause is None else cause.event
+    return {
+        "key": receipt.key.id,
+        "consumer": {"value": receipt.key.consumer_id, "userName": receipt.key.user_name},
+        "state": str(receipt.key.state),
+        "at": time(receipt.at),
+        "withdrawnAt": None if cause is None else time(cause.since),
+        "cause": None
+        if cause is None
+        else {
+            "reason": cause.code,
+            "detail": cause.detail,
+            "event": None if happened is None else happened.type,
+            "actor": None if happened is None else happened.actor,
+            "txn": None if happened is None else happened.txn,
+        },
+        "ledger": None
+        if happened is None
+        else {"event": happened.id, "sequence": happened.sequence, "time": time(happened.time)},
+        "secrets": [
+            {
+                "id": each.id,
+                "createdAt": time(each.created_at),
+                "endsAt": time(each.ends_at),
+                "endedAt": time(each.ended_at),
+            }
+            for each in receipt.secrets
+        ],
+    }
+
+
+def consumer_receipt_document(receipt: ConsumerReceipt) -> Document:
+    return {
+        "consumer": consumer_document(receipt.consumer),
+        "at": time(receipt.at),
+        "keys": [receipt_document(each) for each in receipt.keys],
+    }
+
+
 def consumer_document(consumer: ConsumerView | ConsumerStanding) -> Document:
     return {
         "id": consumer.id,
@@ -97,13 +147,31 @@ def event_document(event: RecordedEvent) -> Document:
     }
 
 
-def connection_document(connection: Connection) -> Document:
+def connection_document(connection: Connection, warned: Collection[Warned] = ()) -> Document:
+    """Return a connection as it is shown, with those warnings that are about it."""
+    cycle = connection.usual_cycle
+    of_it = [each for each in warned if each.connection_id == connection.id]
     return {
         "id": connection.id,
         "name": connection.name,
         "dialect": connection.dialect,
         "createdAt": time(connection.created_at),
         "disabledAt": time(connection.disabled_at),
+        "lastCallAt": time(connection.last_call_at),
+        "usualCycleSeconds": None if cycle is None else cycle // 1_000_000,
+        "silent": any(each.kind == "connection_silent" for each in of_it),
+        "warnings": [warning_document(each) for each in of_it],
+    }
+
+
+def warning_document(warned: Warned) -> Document:
+    return {
+        "kind": warned.kind,
+        "connection": warned.connection_id,
+        "name": warned.connection_name,
+        "text": warned.text,
+        "since": None if warned.is_ahead else time(warned.at),
+        "expiresAt": time(warned.at) if warned.is_ahead else None,
     }
 
 

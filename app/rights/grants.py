@@ -30,27 +30,36 @@ class Grant:
     reasons: tuple[Reason, ...]
 
 
-def grants(unit: Unit, consumer_ids: Sequence[str] | None = None) -> list[Grant]:
-    """Return the grants that hold at ``unit.now``, of some consumers or of all, in a stable order."""
+def grants(unit: Unit, consumer_ids: Sequence[str] | None = None, *, at: int | None = None) -> list[Grant]:
+    """Return the grants that hold at ``unit.now``, of some consumers or of all, in a stable order.
+
+    :param at: those that held at this earlier moment (microseconds) instead.
+    """
+    at = unit.now if at is None else at
     wanted = consumer.c.tenant_id == unit.tenant_id
     if consumer_ids is not None:
         wanted &= consumer.c.id.in_(consumer_ids)
-    path = paths(of_consumers(wanted, unit.now))
-    statement = sa.select(path).where(path.c.since <= unit.now, path.c.until > unit.now).distinct()
+    path = paths(of_consumers(wanted, at))
+    statement = sa.select(path).where(path.c.since <= at, path.c.until > at).distinct()
     reasons: dict[tuple[str, str], set[Reason]] = defaultdict(set)
     for row in unit.execute(statement):
         reasons[row.consumer_id, row.entitlement_id].add(Reason(row.reason, row.via))
     return [Grant(*pair, tuple(sorted(found))) for pair, found in sorted(reasons.items())]
 
 
-def consumers_below(unit: Unit, ids: Sequence[str], *, at: int | None = None) -> list[str]:
+def consumers_below(
+    unit: Unit, ids: Sequence[str], *, at: int | None = None, from_moment: int | None = None
+) -> list[str]:
     """Return the users among some members, and all users in the groups among them, nested or not.
 
     :param at: as it was at this moment, or just before it, instead of as it is now.
+    :param from_moment: as it was just before this moment, or ever since.
     """
     if not ids:
         return []
-    if at is None:
+    if from_moment is not None:
+        inside = membership.c.until >= from_moment
+    elif at is None:
         inside = membership.c.until > unit.now
     else:
         inside = (membership.c.until >= at) & (membership.c.since <= at)

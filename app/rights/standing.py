@@ -6,7 +6,7 @@ Dormant is not stored anywhere: it follows from the directory, so it cannot drif
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.rights.continuity import Held, Interval, Lapsed, continuity
 from app.rights.paths import of_consumers, paths
 from app.store.batches import batches
-from app.store.tables import consumer, key, key_entitlement
+from app.store.tables import consumer, entitlement, key, key_entitlement
 from app.store.unit_of_work import Unit
 
 
@@ -46,11 +46,18 @@ class Standing:
     reason: str | None
 
 
-def standings(unit: Unit, keys: sa.ColumnElement[bool], *, at: int | None = None) -> dict[str, Standing]:
+def standings(
+    unit: Unit,
+    keys: sa.ColumnElement[bool],
+    *,
+    at: int | None = None,
+    deleted_since: Collection[str] = (),
+) -> dict[str, Standing]:
     """Return where some keys of the tenant stand at ``unit.now``, or stood at an earlier moment.
 
     :param keys: a condition on the table ``key``.
     :param at: the moment, in microseconds; keys that were issued later are left out.
+    :param deleted_since: entitlements that were there at that moment and are gone now.
     """
     at = unit.now if at is None else at
     rows = unit.execute(
@@ -58,14 +65,27 @@ def standings(unit: Unit, keys: sa.ColumnElement[bool], *, at: int | None = None
         .where(key.c.tenant_id == unit.tenant_id, key.c.issued_at <= at, keys)
         .order_by(key.c.id)
     ).all()
-    return {standing.key_id: standing for some in batches(rows) for standing in _standings(unit, some, at)}
+    return {
+        standing.key_id: standing
+        for some in batches(rows)
+        for standing in _standings(unit, some, at, deleted_since)
+    }
 
 
-def _standings(unit: Unit, rows: Sequence[sa.Row[Any]], at: int) -> Iterator[Standing]:
+def _standings(
+    unit: Unit, rows: Sequence[sa.Row[Any]], at: int, deleted_since: Collection[str]
+) -> Iterator[Standing]:
     entitlements: dict[str, set[str]] = defaultdict(set)
-    of_keys = sa.select(key_entitlement).where(key_entitlement.c.key_id.in_([row.id for row in rows]))
+    deleted: set[str] = set()
+    of_keys = (
+        sa.select(key_entitlement, entitlement.c.id.label("present"))
+        .outerjoin(entitlement, entitlement.c.id == key_entitlement.c.entitlement_id)
+        .where(key_entitlement.c.key_id.in_([row.id for row in rows]))
+    )
     for pair in unit.execute(of_keys):
         entitlements[pair.key_id].add(pair.entitlement_id)
+        if pair.present is None and pair.entitlement_id not in deleted_since:
+            deleted.add(pair.entitlement_id)
     carried: dict[tuple[str, str], list[Interval]] = defaultdict(list)
     alive = [row for row in rows if row.revoked_at is None or row.revoked_at > at]
     if alive:
@@ -76,13 +96,14 @@ def _standings(unit: Unit, rows: Sequence[sa.Row[Any]], at: int) -> Iterator[Sta
                 Interval(each.since, each.until, each.tolerance)
             )
     for row in rows:
-        yield _standing(unit, row, frozenset(entitlements[row.id]), carried, at)
+        yield _standing(unit, row, frozenset(entitlements[row.id]), deleted, carried, at)
 
 
 def _standing(
     unit: Unit,
     row: sa.Row[Any],
     entitlements: frozenset[str],
+    deleted: Collection[str],
     carried: dict[tuple[str, str], list[Interval]],
     at: int,
 ) -> Standing:
@@ -95,18 +116,26 @@ def _standing(
 
     if row.revoked_at is not None and row.revoked_at <= at:
         return in_state(KeyState.revoked, reason=row.revoked_reason)
-    if row.expires_at is not None and row.expires_at <= at:
-        return in_state(KeyState.expired, reason="expired")
+    # What ends a key for good is what came first: a right that lapsed before the expiry is no expiry.
+    judged_at = at if row.expires_at is None else min(at, row.expires_at)
     judged = {
-        entitlement: continuity(
-            carried[row.consumer_id, entitlement],
+        each: continuity(
+            carried[row.consumer_id, each],
             issued_at=row.issued_at,
-            now=at,
+            now=judged_at,
             recovery_window=unit.recovery_window,
         )
-        for entitlement in entitlements
+        for each in entitlements
     }
-    lapsed = frozenset(each for each, right in judged.items() if isinstance(right, Lapsed))
+    # What is deleted and not held does not come back, however short it has been away.
+    lapsed = frozenset(
+        each
+        for each, right in judged.items()
+        if isinstance(right, Lapsed) or (each in deleted and not isinstance(right, Held))
+    )
+    if row.expires_at is not None and row.expires_at <= at and lapsed != entitlements:
+        lapsed = frozenset()
+        return in_state(KeyState.expired, reason="expired")
     rights = frozenset(each for each, right in judged.items() if isinstance(right, Held))
     if rights:
         claimed = row.claimed_at is not None and row.claimed_at <= at

@@ -12,6 +12,9 @@ _REVOKED_BECAUSE: Final = {
     "consumer_deleted": "the user was deleted",
     "entitlement_deleted": "the entitlement that it was for was deleted",
     "operator": "an operator revoked it",
+    "token_revoked": "its secret was handed over to be revoked",
+    "global_token_revocation": "all keys of the user were to end at once",
+    "pepper_dropped": "the pepper of its digest was dropped",
 }
 
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))

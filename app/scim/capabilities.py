@@ -1,10 +1,14 @@
-"""What ``ServiceProviderConfig`` says beyond what ``scim2-models`` knows: the events of RFC 9967."""
+"""What ``ServiceProviderConfig`` says beyond what ``scim2-models`` knows.
+
+The events of RFC 9967, and the catalogues of draft-ietf-scim-roles-entitlements.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
 
 import scim2_models
+from pydantic import Field
 from scim2_models import ComplexAttribute, Mutability, Required
 
 ASYNCHRONOUS_RESPONSE: Final = "urn:ietf:params:scim:event:misc:asyncresp"
@@ -21,7 +25,37 @@ class SecurityEvents(ComplexAttribute):
     """The events that the server makes."""
 
 
+class Catalogue(ComplexAttribute):
+    """How roles or entitlements can be discovered and assigned."""
+
+    supported: Annotated[bool | None, Mutability.read_only] = None
+
+    multiple_roles_supported: Annotated[bool | None, Mutability.read_only] = None
+
+    multiple_entitlements_supported: Annotated[bool | None, Mutability.read_only] = None
+
+    primary_supported: Annotated[bool | None, Mutability.read_only] = None
+
+    type_supported: Annotated[bool | None, Mutability.read_only] = None
+
+
+class RolesAndEntitlements(ComplexAttribute):
+    """Which catalogues there are."""
+
+    roles: Annotated[Catalogue | None, Mutability.read_only] = None
+
+    entitlements: Annotated[Catalogue | None, Mutability.read_only] = None
+
+
 class ServiceProviderConfig(scim2_models.ServiceProviderConfig):
-    """The configuration of RFC 7643 §5 with ``securityEvents``. Its name is its ``meta.resourceType``."""
+    """The configuration of RFC 7643 §5 with what came later. Its name is its ``meta.resourceType``."""
 
     security_events: Annotated[SecurityEvents | None, Mutability.read_only] = None
+
+    roles_and_entitlements: Annotated[
+        RolesAndEntitlements | None, Mutability.read_only, Field(alias="RolesAndEntitlements")
+    ] = None
+
+    def without_drafts(self) -> ServiceProviderConfig:
+        """Return the configuration without what no RFC knows."""
+        return self.model_copy(update={"roles_and_entitlements": None})

@@ -27,7 +27,7 @@ from app.scim.backlog import UNANSWERED, Backlog, CarriedOut
 from app.scim.outcomes import outcome_of
 from app.scim.preferences import RESPOND_ASYNC, AsynchronousPreference
 from app.scim.service import DialectService, carry_out
-from app.scim.storage import DirectoryStorage
+from app.scim.views import ViewStorage
 from app.store.unit_of_work import Store, Unit
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Deferral:
         connection = get_connection(unit, asked.connection_id)
         caller = f"connection:{connection.id}"
         service = self._service_for(connection.dialect, unit.tenant_id, caller)
-        storage = _WatchedStorage(unit, service.provider, service.dialect)
+        storage = _WatchedStorage(unit, service.directory_provider, service.dialect)
         try:
             if connection.disabled_at is not None:
                 raise ForbiddenException(
@@ -140,7 +140,7 @@ class Deferral:
         return CarriedOut(answer, document)
 
 
-class _WatchedStorage(DirectoryStorage):
+class _WatchedStorage(ViewStorage):
     """Remembers the ``externalId`` of every resource that a request deals with."""
 
     def __init__(self, *arguments: Any) -> None:

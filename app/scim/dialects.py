@@ -15,8 +15,8 @@ from scim2_models import ScimPolicy
 from app.scim.deviations import Deviation, Reading
 from app.scim.members import member, with_member
 from app.scim.precis import strict_comparison_key, tolerant_comparison_key
-from app.scim.provider import RESOURCE_TYPES
-from app.scim.shapes import shape_of
+from app.scim.provider import DirectoryProvider
+from app.scim.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class Dialect:
 
     patch_answer_member_limit: int = 100
     """A PATCH of a group with more members answers 204; of any other resource, 200 with the resource."""
+
+    announces_drafts: bool = True
+    """Whether the configuration says what drafts add to it."""
+
+    catalogue: str | None = None
+    """Whose way of listing roles and entitlements it is served: see ``schemas/resource-types.json``."""
 
     unknown_members: Literal["report", "refuse"] = "report"
     """What a group's member that is not in the directory gets: the others are applied and it is reported, or
@@ -71,12 +77,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             "okta",
             ScimPolicy(unknown=ScimPolicy.Unknown.ignore, comparison_key=tolerant_comparison_key),
             _OF_OKTA,
+            catalogue="okta",
         ),
+        Dialect("ietf", _TOLERANT, tuple(Deviation), catalogue="ietf"),
         Dialect("entra", _TOLERANT, tuple(Deviation), patch_answer_member_limit=0),
         Dialect(
             "rfc-strict",
             ScimPolicy(comparison_key=strict_comparison_key),
             _IN_EVERY_DIALECT,
+            announces_drafts=False,
             unknown_members="refuse",
         ),
     )
@@ -85,12 +94,18 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 
 
 def normalise(
-    dialect: Dialect, body: Any, *, message: str, resource_type_name: str | None = None
+    dialect: Dialect,
+    provider: DirectoryProvider,
+    body: Any,
+    *,
+    message: str,
+    resource_type_name: str | None = None,
 ) -> tuple[Any, tuple[str, ...]]:
     """Return the body of a request as the library is to read it, and the deviations that were put right.
 
     The body itself is not changed.
 
+    :param provider: whose resource types the body speaks of.
     :param body: what :func:`~app.scim.reading.read_json` returned.
     :param message: ``"resource"`` for a creation or a replacement, ``"patch"``, or ``"bulk"``.
     :param resource_type_name: whose resource it is; a bulk request's operations say it themselves.
@@ -99,46 +114,43 @@ def normalise(
     """
     found: dict[Deviation, None] = {}
     if message == "bulk":
-        body = _bulk(dialect, body, found)
+        body = _bulk(dialect, provider, body, found)
     else:
-        body = _read(dialect, body, message, resource_type_name, found)
+        body = _read(dialect, provider.shapes.get(resource_type_name or ""), body, message, found)
     return body, tuple(str(deviation) for deviation in found)
 
 
 def _read(
     dialect: Dialect,
+    shape: Shape | None,
     body: Any,
     message: str,
-    resource_type_name: str | None,
     found: dict[Deviation, None],
     *,
     refuses: bool = True,
 ) -> Any:
-    shape = shape_of(resource_type_name) if resource_type_name else None
     if shape is None:
         return body
     reading = Reading(shape, dialect.deviations, found, refuses=refuses)
     return reading.patch(body) if message == "patch" else reading.resource(body)
 
 
-def _bulk(dialect: Dialect, body: Any, found: dict[Deviation, None]) -> Any:
+def _bulk(dialect: Dialect, provider: DirectoryProvider, body: Any, found: dict[Deviation, None]) -> Any:
     """Read the data of each operation as the single request it stands for (RFC 7644 §3.7)."""
     operations = member(body, "Operations")
     if not isinstance(operations, list):
         return body
-    return with_member(body, "Operations", [_bulk_operation(dialect, each, found) for each in operations])
+    read = [_bulk_operation(dialect, provider, each, found) for each in operations]
+    return with_member(body, "Operations", read)
 
 
-def _bulk_operation(dialect: Dialect, operation: Any, found: dict[Deviation, None]) -> Any:
+def _bulk_operation(
+    dialect: Dialect, provider: DirectoryProvider, operation: Any, found: dict[Deviation, None]
+) -> Any:
     method, path, data = (member(operation, name) for name in ("method", "path", "data"))
     if not (isinstance(method, str) and isinstance(path, str) and isinstance(data, dict)):
         return operation
     message = "patch" if method.upper() == "PATCH" else "resource"
-    read = _read(dialect, data, message, _served_at(path), found, refuses=False)
-    return with_member(operation, "data", read)
-
-
-def _served_at(path: str) -> str | None:
-    """Return the name of the resource type whose endpoint a path begins with."""
     endpoint = path.lstrip("/").partition("/")[0].lower()
-    return next((each.name for each in RESOURCE_TYPES if each.endpoint.strip("/").lower() == endpoint), None)
+    shape = provider.shapes.get(provider.endpoints.get(endpoint, ""))
+    return with_member(operation, "data", _read(dialect, shape, data, message, found, refuses=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,13 +19,14 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.access.credentials import Credential
 from app.access.protector import Unauthenticated
+from app.access.rate_limit import RateLimit, TooManyRequests
 from app.scim.asynchronous_requests import TooManyPending
 from app.scim.deferral import EVENTS, Deferral
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
 from app.scim.preferences import asynchronous_preference
 from app.scim.provider import load_provider
 from app.scim.service import WRITING, DialectService, carry_out
-from app.scim.storage import DirectoryStorage
+from app.scim.views import ViewStorage
 from app.store.unit_of_work import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ class ScimFace(ScimServer):
     :param public_url: the root of the URLs in answers; without it they follow the request's host.
     :param max_body: the largest request body, in bytes.
     :param cursor_secret: what cursors are sealed with, the same in every process.
+    :param schemas_dir: a folder of resource types and schemas besides those of the package.
+    :param rate_limit: how many requests each connection may send.
     :param results_kept_for: for how many seconds the result of an asynchronous request can be read.
     """
 
@@ -52,13 +56,19 @@ class ScimFace(ScimServer):
         max_body: int,
         cursor_secret: bytes,
         results_kept_for: int,
+        rate_limit: RateLimit,
+        schemas_dir: Path | None = None,
     ) -> None:
         self.store = store
         self.acquire = acquire
         self.public_url = public_url
+        self.rate_limit = rate_limit
         self.services: Mapping[str, DialectService] = {
             name: DialectService(
-                load_provider(dialect.policy), dialect, max_body=max_body, secret=cursor_secret
+                load_provider(dialect.policy, schemas_dir, dialect.catalogue),
+                dialect,
+                max_body=max_body,
+                secret=cursor_secret,
             )
             for name, dialect in DIALECTS.items()
         }
@@ -72,6 +82,8 @@ class ScimFace(ScimServer):
 
     def init_app(self, app: Flask) -> None:
         """Register the face. Unlike the extension's own, it makes a handler for every request."""
+        # The id of an entitlement in a catalogue may be a URL: two slashes are not one.
+        app.url_map.merge_slashes = False
         app.register_blueprint(self.create_blueprint())
 
     def create_blueprint(self) -> Any:
@@ -80,6 +92,7 @@ class ScimFace(ScimServer):
         blueprint.register_error_handler(sa.exc.DataError, self._handle_data_error)
         blueprint.register_error_handler(RequestEntityTooLarge, self._handle_too_large)
         blueprint.register_error_handler(TooManyPending, self._handle_too_many_pending)
+        blueprint.register_error_handler(TooManyRequests, self._handle_too_many_requests)
         blueprint.register_error_handler(Exception, self._handle_failure)
         blueprint.add_url_rule(f"{EVENTS}/<txn>", "result", self._result_view, methods=["GET"])
         return blueprint
@@ -100,7 +113,7 @@ class ScimFace(ScimServer):
             open_to_all = self.read_request()
             answer = self.service.service_provider_config(open_to_all.url, open_to_all.query)
             return self._to_response(answer)
-        credential = self.acquire("scim")
+        credential = self._admitted()
         service = self._service_for(credential.dialect, credential.tenant_id, credential.actor)
         scim_request = self.read_request()
         if operation is None:
@@ -116,12 +129,18 @@ class ScimFace(ScimServer):
             else self.store.reading(credential.tenant_id)
         )
         with opened as unit:
-            storage = DirectoryStorage(unit, service.provider, service.dialect)
+            storage = ViewStorage(unit, service.directory_provider, service.dialect)
             answer = carry_out(storage, service, operation, scim_request, credential.connection_id)
         return self._to_response(answer)
 
     def _result_view(self, txn: str) -> Response:
-        return self._to_response(self.deferral.result(self.acquire("scim"), txn))
+        return self._to_response(self.deferral.result(self._admitted(), txn))
+
+    def _admitted(self) -> Credential:
+        """Return the credential of the request, which is not one too many of its connection."""
+        credential = self.acquire("scim")
+        self.rate_limit.take(credential.connection_id or credential.id)
+        return credential
 
     def _service_for(self, dialect: str | None, tenant_id: str, caller: str) -> DialectService:
         return self.services[dialect or DEFAULT_DIALECT].for_request(tenant_id, caller)
@@ -147,6 +166,9 @@ class ScimFace(ScimServer):
 
     def _handle_too_many_pending(self, error: TooManyPending) -> Response:
         return self._error(429, f"{error}; try again later", {"Retry-After": "5"})
+
+    def _handle_too_many_requests(self, error: TooManyRequests) -> Response:
+        return self._error(429, str(error), {"Retry-After": str(error.retry_after)})
 
     def _handle_failure(self, error: Exception) -> Response:
         """Answer what no step foresaw: 503 for a store that does not answer, else 500; never a traceback."""

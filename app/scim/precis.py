@@ -40,8 +40,14 @@ def tolerant_comparison_key(binding: Any, value: str) -> str:
     :param binding: the :class:`~scim2_models.AttributeBinding` of the attribute.
     :raises ValueError: when a userName is blank.
     """
-    if binding.urn != USER_NAME:
-        return default_comparison_key(binding, value)
+    return user_name_key(value) if binding.urn == USER_NAME else default_comparison_key(binding, value)
+
+
+def user_name_key(value: str) -> str:
+    """Return what a userName compares by, whatever connection wrote it.
+
+    :raises ValueError: when it is blank, or has no stable form.
+    """
     # A folded name may fit the profile where the name itself did not: a key must be its own key.
     for _ in range(_ROUNDS):
         try:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from copy import copy
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Final, cast
+from urllib.parse import quote
 
 from scim2_models import (
+    BaseModel,
     Context,
     Error,
     PatchOp,
@@ -17,8 +21,9 @@ from scim2_models import (
     Resource,
     ResourceType,
     ResponseParameters,
+    Returned,
     ScimPolicy,
-    ScimProvider,
+    SearchRequest,
 )
 from scim2_server.bulk import BulkPlan
 from scim2_server.conditions import Conditions
@@ -26,17 +31,33 @@ from scim2_server.cursor import Cursors
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
 from scim2_server.responses import ScimResponse
-from scim2_server.routing import Operation
+from scim2_server.routing import Operation, Target, match
 from scim2_server.service import ScimService
+from scim2_server.storage import SearchPage
 
 from app.access.deviations import count_deviations
 from app.directory.membership import MemberMoves
+from app.scim.capabilities import ServiceProviderConfig
 from app.scim.deviations import Deviation
 from app.scim.dialects import Dialect, normalise
+from app.scim.limits import (
+    Effort,
+    bound_attributes,
+    bound_bulk,
+    bound_comparisons,
+    bound_kept,
+    bound_patch,
+    bound_resource,
+    bound_search,
+)
 from app.scim.memberships import apart
+from app.scim.provider import MAXIMUM_OPERATIONS, DirectoryProvider
 from app.scim.reading import read_json
 from app.scim.storage import WITHOUT_MEMBERS, DirectoryStorage
 from app.scim.wording import plain
+
+PATH_CHARACTERS: Final = "!$&'()*+,;=:@"
+"""What stands for itself in a segment of a path, beside letters, digits and ``-._~`` (RFC 3986 §3.3)."""
 
 
 class DialectService(ScimService):
@@ -48,15 +69,19 @@ class DialectService(ScimService):
     """
 
     def __init__(
-        self, provider: ScimProvider, dialect: Dialect, *, max_body: int, secret: bytes | None = None
+        self, provider: DirectoryProvider, dialect: Dialect, *, max_body: int, secret: bytes | None = None
     ) -> None:
         secret = secrets.token_bytes(32) if secret is None else secret
         super().__init__(provider, secret=secret)
+        self.directory_provider = provider
+        if not dialect.announces_drafts and isinstance(self.config, ServiceProviderConfig):
+            self.config = self.config.without_drafts()
         self.dialect = dialect
         self.max_body = max_body
         self.secret = secret
         self.tolerated: set[str] = set()
         self.bulk_paths: dict[int, str] = {}
+        self.effort = Effort()
 
     def for_request(self, tenant_id: str, caller: str) -> DialectService:
         """Return this service for one request, whose tolerated deviations it notes by name.
@@ -69,9 +94,21 @@ class DialectService(ScimService):
         made = copy(self)
         made.tolerated = set()
         made.bulk_paths = {}
+        made.effort = Effort()
         owner = "\0".join((tenant_id, caller, self.dialect.name))
         made._cursors = Cursors(hmac.digest(self.secret, owner.encode(), "sha256"))
         return made
+
+    def match(self, request: ScimRequest) -> Target:  # type: ignore[override]
+        """Return the operation a request asks for; the ids of views are values, and may hold slashes."""
+        endpoint, _, resource_id = request.path.lstrip("/").partition("/")
+        if resource_id.strip("/") in ("", ".search") or not self.directory_provider.may_show(endpoint):
+            return ScimService.match(request)
+        return replace(match(request.method.upper(), f"/{endpoint}/one"), resource_id=resource_id)
+
+    def resource_location(self, base_url: str, resource_type: ResourceType, resource_id: str) -> str:
+        """Return the URL of a resource, whose id may hold any characters."""
+        return super().resource_location(base_url, resource_type, quote(resource_id, safe=PATH_CHARACTERS))
 
     def max_body_size(self, request: ScimRequest) -> int | None:
         limit = super().max_body_size(request)
@@ -102,18 +139,32 @@ class DialectService(ScimService):
         self.ensure_json(content_type)
         return read_json(body)
 
+    def read_search(self, resource_types: list[ResourceType], payload: Any) -> tuple[SearchRequest[Any], Any]:
+        bound_search(payload)
+        search_request, position = super().read_search(resource_types, payload)
+        bound_comparisons(search_request.filter)
+        return search_request, position
+
+    def read_response_parameters(
+        self, resource_type: ResourceType, query: Mapping[str, str]
+    ) -> ResponseParameters[Any]:
+        bound_attributes(query)
+        return super().read_response_parameters(resource_type, query)
+
     def apply_replacement(
         self, current: Resource[Any], replacement: Resource[Any], conditions: Conditions
     ) -> Resource[Any] | None:
         """Apply a PUT; one that does not name ``active`` leaves it, so that it never revives a leaver."""
         if "active" not in replacement.model_fields_set and getattr(current, "active", None) is not None:
             replacement.active = current.active  # type: ignore[attr-defined]
+        _keep_unseen(current, replacement)
         return super().apply_replacement(current, replacement, conditions)
 
     def apply_patch(
         self, current: Resource[Any], patch_op: PatchOp[Any], conditions: Conditions
     ) -> Resource[Any] | None:
         """Apply a PATCH; a filter that selects nothing is noted where it describes what is then made."""
+        self.effort.bound(current, patch_op)
         if self.dialect.policy.unmatched_path_filter is ScimPolicy.UnmatchedPathFilter.create:
             for operation in patch_op.operations or ():
                 path = operation.path
@@ -122,7 +173,29 @@ class DialectService(ScimService):
                 selection = type(path)(str(path).rpartition("]")[0] + "]")
                 if not selection.get(current, strict=False):
                     self.tolerated.add(str(Deviation.UNMATCHED_FILTER))
-        return super().apply_patch(current, patch_op, conditions)
+        patched = super().apply_patch(current, patch_op, conditions)
+        if patched is not None:
+            bound_kept(patched)
+        return patched
+
+    def search_response(
+        self,
+        base_url: str,
+        resource_types: list[ResourceType],
+        page: SearchPage,
+        search_request: SearchRequest[Any],
+    ) -> ScimResponse:
+        """Answer a search; attributes that are returned on request alone are there when they are named."""
+        answer = super().search_response(base_url, resource_types, page, search_request)
+        # The library writes the list a second time, and then knows no more what was asked for.
+        if search_request.attributes and answer.body is not None:
+            answer.body["Resources"] = [
+                self.publish(base_url, each).model_dump(
+                    scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=search_request
+                )
+                for each in page.resources
+            ]
+        return answer
 
     def patch_response(
         self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
@@ -151,11 +224,34 @@ class DialectService(ScimService):
         """Return a body read strictly, with the deviations that the dialect tolerates put right."""
         self.ensure_json(content_type)
         name = resource_type.name if resource_type is not None else None
+        value = read_json(body)
+        match message:
+            case "bulk":
+                bound_bulk(value, most_operations=MAXIMUM_OPERATIONS)
+            case "patch":
+                bound_patch(value)
+            case _:
+                bound_resource(value)
         prepared, tolerated = normalise(
-            self.dialect, read_json(body), message=message, resource_type_name=name
+            self.dialect, self.directory_provider, value, message=message, resource_type_name=name
         )
         self.tolerated.update(tolerated)
         return json.dumps(prepared, ensure_ascii=False).encode()
+
+
+def _keep_unseen(current: BaseModel, replacement: BaseModel) -> None:
+    """Keep what is never returned and was not sent: a client cannot send back what it cannot see."""
+    model = type(replacement)
+    for name in model.model_fields:
+        kept, sent = getattr(current, name, None), getattr(replacement, name, None)
+        if isinstance(kept, BaseModel) and isinstance(sent, BaseModel):
+            _keep_unseen(kept, sent)
+        elif (
+            kept is not None
+            and name not in replacement.model_fields_set
+            and model.get_field_annotation(name, Returned) == Returned.never
+        ):
+            setattr(replacement, name, kept)
 
 
 class DirectoryHandler(ScimHandler):

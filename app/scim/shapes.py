@@ -6,18 +6,17 @@ It serves the reading of bodies that are not models yet; what has become a model
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Final
 
 from scim2_models import Attribute as SchemaAttribute
 from scim2_models import CaseExact, Mutability, Schema
 
-from app.scim.provider import RESOURCE_TYPES, load_schema
-
 _PATH: Final = re.compile(
-    r"(?P<attribute>[A-Za-z$][\w$-]*)\s*(?P<filter>\[.*\])?\s*(?:\.(?P<sub>[\w$-]+))?", re.DOTALL | re.ASCII
+    # What was taken is never given back (`*+`), or long white space would be tried again from each place.
+    r"(?P<attribute>[A-Za-z$][\w$-]*+)\s*+(?P<filter>\[.*\])?\s*+(?:\.(?P<sub>[\w$-]++))?",
+    re.DOTALL | re.ASCII,
 )
 
 
@@ -108,19 +107,15 @@ _COMMON: Final = (
 """The attributes of every resource (RFC 7643 §3.1)."""
 
 
-@cache
-def shape_of(resource_type_name: str) -> Shape | None:
-    """Return the shape of a resource type, or None for one that is not served."""
-    for files in RESOURCE_TYPES:
-        if files.name == resource_type_name:
-            own, *extensions = (load_schema(file) for file in files.files())
-            return Shape(
-                schema=str(own.id),
-                attributes=_named((*_COMMON, *_attributes(own))),
-                extensions={str(each.id).lower(): _named(_attributes(each)) for each in extensions},
-                schemas={str(each.id).lower(): str(each.id) for each in (own, *extensions)},
-            )
-    return None
+def shape_of(schemas: Sequence[Schema]) -> Shape:
+    """Return the shape of a resource type from its schemas, its own first."""
+    own, *extensions = schemas
+    return Shape(
+        schema=str(own.id),
+        attributes=_named((*_COMMON, *_attributes(own))),
+        extensions={str(each.id).lower(): _named(_attributes(each)) for each in extensions},
+        schemas={str(each.id).lower(): str(each.id) for each in schemas},
+    )
 
 
 def _attributes(schema: Schema) -> Iterable[Attribute]:

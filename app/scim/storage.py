@@ -17,7 +17,6 @@ from scim2_models import (
     Resource,
     ResourceType,
     ResponseParameters,
-    ScimProvider,
     SearchRequest,
     UniquenessException,
 )
@@ -26,6 +25,7 @@ from scim2_server.storage import ScimStorage, SearchPage
 from app.directory import consumers, entitlements, membership, resources
 from app.directory.comparable import comparable, matchable
 from app.directory.cursors import find_by_cursor
+from app.directory.entitlements import ASSIGNMENTS_USED
 from app.directory.errors import (
     DirectoryError,
     PositionUnreadable,
@@ -37,12 +37,17 @@ from app.directory.filters import compile_filter
 from app.directory.membership import Member, MemberMoves
 from app.directory.resources import Content, StoredResource
 from app.directory.sorting import sort_terms
+from app.directory.views import rows_of
 from app.ledger.events import Event, record
 from app.scim.dialects import Dialect
+from app.scim.provider import DirectoryProvider
 from app.store.tables import resource as resource_table
 from app.store.unit_of_work import Unit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_HELD_ELSEWHERE: Final = {"User": ("groups",), "Group": ("members",), "Entitlement": (ASSIGNMENTS_USED,)}
+"""What of a type other tables hold, beside its id and meta."""
+
 WITHOUT_MEMBERS: Final[ResponseParameters[Any]] = ResponseParameters(excluded_attributes=[Path("members")])
 """Asks for a group without its members, which cost a query of their own."""
 
@@ -56,7 +61,7 @@ class DirectoryStorage(ScimStorage):
 
     supports_cursors = True
 
-    def __init__(self, unit: Unit, provider: ScimProvider, dialect: Dialect) -> None:
+    def __init__(self, unit: Unit, provider: DirectoryProvider, dialect: Dialect) -> None:
         self.unit = unit
         self.provider = provider
         self.dialect = dialect
@@ -68,9 +73,9 @@ class DirectoryStorage(ScimStorage):
         *,
         response_parameters: ResponseParameters[Any] | None = None,
     ) -> Resource[Any]:
-        with _translated():
+        with translated():
             stored = resources.fetch(self.unit, cast(str, resource_type.name), resource_id)
-        return self._load([stored], response_parameters)[0]
+        return self.load([stored], response_parameters)[0]
 
     def search(
         self,
@@ -79,44 +84,50 @@ class DirectoryStorage(ScimStorage):
         *,
         position: Any = None,
     ) -> SearchPage:
-        models = [(cast(str, each.name), self._model(cast(str, each.name))) for each in resource_types]
+        models = [(cast(str, each.name), self.model(cast(str, each.name))) for each in resource_types]
+        views = self.provider.views
         conditions = [resource_table.c.type == name for name, _ in models]
         if search_request.filter is not None:
             conditions = [
-                condition & compile_filter(search_request.filter, unit=self.unit, model=model, type_name=name)
+                condition
+                & compile_filter(
+                    search_request.filter,
+                    unit=self.unit,
+                    model=model,
+                    type_name=name,
+                    view=views.get(name),
+                )
                 for condition, (name, model) in zip(conditions, models, strict=True)
             ]
-        terms = sort_terms(self.unit, search_request, models)
+        terms = sort_terms(self.unit, search_request, models, views)
+        rows, limit = rows_of(self.unit, [name for name, _ in models], views), search_request.count
         if search_request.cursor is not None:
-            with _translated():
+            with translated():
                 found = find_by_cursor(
-                    self.unit,
-                    sa.or_(*conditions),
-                    terms=terms,
-                    position=position,
-                    limit=search_request.count,
+                    self.unit, sa.or_(*conditions), terms=terms, position=position, limit=limit, rows=rows
                 )
-            loaded = self._load(found.resources, search_request)
+            loaded = self.load(found.resources, search_request)
             return SearchPage(found.total, loaded, next=found.next, previous=found.previous)
         page = resources.find(
             self.unit,
             sa.or_(*conditions),
             order=[term.ordered for term in terms],
             offset=search_request.start_index_0 or 0,
-            limit=search_request.count,
+            limit=limit,
+            rows=rows,
         )
-        return SearchPage(page.total, self._load(page.resources, search_request))
+        return SearchPage(page.total, self.load(page.resources, search_request))
 
     def create(self, resource_type: ResourceType, resource: Resource[Any]) -> Resource[Any]:
         name = cast(str, resource_type.name)
         if name == "User" and "active" not in resource.model_fields_set:
             # Whoever is not said to be inactive is active from the start.
             resource = resource.model_copy(update={"active": True})
-        with _translated():
+        with translated():
             stored = resources.insert(self.unit, name, self._content(name, resource))
             record(self.unit, [Event(f"{name.lower()}.created", f"{name}/{stored.id}", _told(stored))])
             self._assert(stored, resource)
-        return self._load([stored], None)[0]
+        return self.load([stored], None)[0]
 
     def update(
         self,
@@ -134,7 +145,7 @@ class DirectoryStorage(ScimStorage):
         unseen = None if moves is None else WITHOUT_MEMBERS
         name, resource_id = cast(str, resource_type.name), cast(str, resource.id)
         expected = _revision(expected_version)
-        with _translated():
+        with translated():
             before = resources.fetch(self.unit, name, resource_id)
             content = self._content(name, resource)
             changed = sorted(
@@ -145,20 +156,20 @@ class DirectoryStorage(ScimStorage):
             is_current = expected in (None, before.revision)
             if not changed and is_current and not self._assert(before, resource, moves):
                 # What was so already was said again, perhaps in other words: its version stays (P6).
-                return self._load([before], unseen)[0]
+                return self.load([before], unseen)[0]
             stored = resources.update(self.unit, name, resource_id, content, expected_revision=expected)
             # A change of members alone is asserted by now, and has an event of its own.
             if changed:
                 told = {**_told(stored), "changed": changed}
                 record(self.unit, [Event(f"{name.lower()}.updated", f"{name}/{resource_id}", told)])
                 self._assert(stored, resource, moves)
-        return self._load([stored], unseen)[0]
+        return self.load([stored], unseen)[0]
 
     def delete(
         self, resource_type: ResourceType, resource_id: str, *, expected_version: str | None = None
     ) -> None:
         name = cast(str, resource_type.name)
-        with _translated():
+        with translated():
             stored = resources.delete(
                 self.unit, name, resource_id, expected_revision=_revision(expected_version)
             )
@@ -174,7 +185,7 @@ class DirectoryStorage(ScimStorage):
     def reassert(self, resource: Resource[Any]) -> None:
         """Make everything that follows from a resource be so, although the request changed nothing (P6)."""
         name = cast(str, resource.meta.resource_type if resource.meta else None)
-        with _translated():
+        with translated():
             self._assert(resources.fetch(self.unit, name, cast(str, resource.id)), resource)
 
     def operation(self) -> AbstractContextManager[None]:
@@ -208,7 +219,8 @@ class DirectoryStorage(ScimStorage):
                 entitlements.assert_entitlement(self.unit, stored.id, state_of_it)
         return False
 
-    def _model(self, name: str) -> type[Resource[Any]]:
+    def model(self, name: str) -> type[Resource[Any]]:
+        """Return the model of a resource type."""
         return cast(type[Resource[Any]], self.provider.model_for(name))
 
     def _dumped(self, resource: Resource[Any]) -> dict[str, Any]:
@@ -216,11 +228,15 @@ class DirectoryStorage(ScimStorage):
 
     def _content(self, name: str, resource: Resource[Any]) -> Content:
         document = self._dumped(resource)
-        for held_elsewhere in ("id", "meta", "members", *(() if name == "Entitlement" else ("groups",))):
+        for held_elsewhere in ("id", "meta", *_HELD_ELSEWHERE.get(name, ())):
             document.pop(held_elsewhere, None)
-        if "groups" in document:
+        if name == "Entitlement" and "groups" in document:
             document["groups"] = self._mapped_once(document["groups"])
-        return Content(document, comparable(resource), matchable(resource))
+        form = comparable(resource)
+        for view in self.provider.views_of(name):
+            if prepared := view.prepared(document):
+                form[view.key] = prepared
+        return Content(document, form, matchable(resource))
 
     def _mapped_once(self, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the groups of an entitlement, each once and without what is filled in when they are read."""
@@ -233,9 +249,17 @@ class DirectoryStorage(ScimStorage):
                     kept[value]["display"] = group["display"]
         return list(kept.values())
 
-    def _load(
-        self, stored: Sequence[StoredResource], parameters: ResponseParameters[Any] | None
+    def load(
+        self,
+        stored: Sequence[StoredResource],
+        parameters: ResponseParameters[Any] | None,
+        *,
+        counted: bool | None = None,
     ) -> list[Resource[Any]]:
+        """Return stored resources with what other tables hold of them, as far as a response needs it.
+
+        :param counted: whether the holders of entitlements are counted; by default, when they are asked for.
+        """
         ids: dict[str, list[str]] = {}
         for each in stored:
             ids.setdefault(each.type, []).append(each.id)
@@ -257,6 +281,9 @@ class DirectoryStorage(ScimStorage):
             if group.get("value")
         }
         existing = entitlements.named_groups(self.unit, named)
+        if counted is None:
+            counted = asked_for(ASSIGNMENTS_USED, parameters)
+        used = entitlements.assignments_used(self.unit, ids.get("Entitlement", ())) if counted else {}
         loaded = []
         for each in stored:
             document = {**each.document, "id": each.id, "meta": _meta(each)}
@@ -280,6 +307,8 @@ class DirectoryStorage(ScimStorage):
                     }
                     for group in groups[each.id]
                 ]
+            if each.id in used:
+                document[ASSIGNMENTS_USED] = used[each.id]
             if each.type == "Entitlement" and "groups" in document:
                 document["groups"] = [
                     {
@@ -290,7 +319,12 @@ class DirectoryStorage(ScimStorage):
                     for group in document["groups"]
                     if group.get("value") in existing
                 ]
-            loaded.append(self._model(each.type).model_validate(document))
+            model = self.model(each.type)
+            # An extension that was served when the resource was written may be gone.
+            served = {str(model.__schema__), *model.get_extension_models()}
+            if not served.issuperset(document.get("schemas") or ()):
+                document["schemas"] = [urn for urn in document["schemas"] if urn in served]
+            loaded.append(model.model_validate(document))
         return loaded
 
 
@@ -298,13 +332,19 @@ def _wanted(attribute: str, parameters: ResponseParameters[Any] | None) -> bool:
     """Whether a response needs an attribute that costs a query."""
     if parameters is None:
         return True
-
-    def named(paths: Sequence[Any] | None) -> set[str]:
-        return {str(path).rpartition(":")[2].lower() for path in paths or ()}
-
     if parameters.attributes:
-        return any(name.partition(".")[0] == attribute for name in named(parameters.attributes))
-    return attribute not in named(parameters.excluded_attributes)
+        return asked_for(attribute, parameters)
+    return attribute not in _named(parameters.excluded_attributes)
+
+
+def asked_for(attribute: str, parameters: ResponseParameters[Any] | None) -> bool:
+    """Return whether a request asks for an attribute by its name."""
+    named = _named(parameters.attributes if parameters is not None else ())
+    return any(name.partition(".")[0] == attribute.lower() for name in named)
+
+
+def _named(paths: Sequence[Any] | None) -> set[str]:
+    return {str(path).rpartition(":")[2].lower() for path in paths or ()}
 
 
 def _meta(stored: StoredResource) -> dict[str, Any]:
@@ -330,7 +370,7 @@ def _told(stored: StoredResource) -> dict[str, Any]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Turn what the directory refuses into SCIM errors (RFC 7644 §3.12)."""
     try:
         yield

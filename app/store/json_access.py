@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, array
+
+from app.store.tables import Json
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,13 @@ class JsonColumn:
                 "value", "key", name="element"
             )
         return JsonArray(rows, self.postgresql)
+
+
+def json_of(members: Mapping[str, sa.ColumnElement[Any]], *, postgresql: bool) -> sa.ColumnElement[Any]:
+    """Return a JSON object of columns by their names."""
+    pairs = [part for name, value in members.items() for part in (sa.literal(name, sa.Text()), value)]
+    made = sa.func.jsonb_build_object(*pairs) if postgresql else sa.func.json_object(*pairs)
+    return sa.type_coerce(made, Json)
 
 
 def in_code_point_order(text: sa.ColumnElement[Any], *, postgresql: bool) -> sa.ColumnElement[Any]:

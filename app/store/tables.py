@@ -69,7 +69,37 @@ connection = sa.Table(
     sa.Column("dialect", Text, nullable=False),
     sa.Column("created_at", Time, nullable=False),
     sa.Column("disabled_at", Time),
+    # When its client last called, roughly, and for how long it is usually quiet, in microseconds.
+    sa.Column("last_call_at", Time),
+    sa.Column("usual_cycle", Time),
     sa.UniqueConstraint("tenant_id", "name"),
+)
+
+oauth_client = sa.Table(
+    "oauth_client",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), nullable=False, index=True),
+    sa.Column("name", Text, nullable=False),
+    # Who vouches for it, as whom, to whom; null for one that signs with keys of its own.
+    sa.Column("issuer", Text),
+    sa.Column("subject", Text),
+    sa.Column("audience", Text),
+    # Its public keys, or where they are.
+    sa.Column("keys", Json),
+    sa.Column("keys_url", Text),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("removed_at", Time),
+)
+
+used_assertion = sa.Table(
+    "used_assertion",
+    metadata,
+    sa.Column("client_id", Text, sa.ForeignKey("oauth_client.id"), primary_key=True),
+    _tenant(),
+    sa.Column("jti", Text, primary_key=True),
+    sa.Column("expires_at", Time, nullable=False),
 )
 
 connection_deviation = sa.Table(
@@ -129,6 +159,8 @@ credential = sa.Table(
     sa.Column("expires_at", Time, nullable=False),
     sa.Column("last_used_at", Time),
     sa.Column("revoked_at", Time),
+    # The OAuth client that it was issued to, and which gets another one when it has ended.
+    sa.Column("client_id", Text, index=True),
 )
 
 resource = sa.Table(
@@ -284,8 +316,69 @@ secret = sa.Table(
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("pepper", sa.Integer, nullable=False),
     sa.Column("created_at", Time, nullable=False),
-    # When a secret that was rotated out stops working.
+    # When a secret that was rotated out stops working; null on the one that replaced it.
     sa.Column("ends_at", Time),
+    # When it was rotated out.
+    sa.Column("replaced_at", Time),
+    # When somebody's use of it, dead as it is, was last reported.
+    sa.Column("reuse_reported_at", Time),
+    sa.Index(
+        "uq_secret_current",
+        "key_id",
+        unique=True,
+        sqlite_where=sa.text("ends_at IS NULL"),
+        postgresql_where=sa.text("ends_at IS NULL"),
+    ),
+)
+
+claim_link = sa.Table(
+    "claim_link",
+    metadata,
+    # The public identifier inside the link's token: it is looked up by this, and compared by the digest.
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("key_id", Text, sa.ForeignKey("key.id"), nullable=False, index=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("pepper", sa.Integer, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("expires_at", Time, nullable=False),
+    sa.Column("used_at", Time),
+    # When a newer link for the key ended this one.
+    sa.Column("replaced_at", Time),
+)
+
+login_provider = sa.Table(
+    "login_provider",
+    metadata,
+    # Another one with each change, so that a session of before it can be told.
+    sa.Column("id", Text, primary_key=True),
+    # One for each tenant. The client's secret is in a file, not here.
+    sa.Column("tenant_id", Text, sa.ForeignKey("tenant.id"), nullable=False, unique=True),
+    sa.Column("issuer", Text, nullable=False),
+    sa.Column("client_id", Text, nullable=False),
+    sa.Column("client_authentication", Text, nullable=False),
+    # Which claim of the ID token names a user by which attribute; null: preferred_username, else email.
+    sa.Column("claim", Text),
+    sa.Column("attribute", Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+)
+
+idempotent_request = sa.Table(
+    "idempotent_request",
+    metadata,
+    # Of the credential and the Idempotency-Key, which is what opens the sealed secret and is not kept.
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    _tenant(),
+    sa.Column("pepper", sa.Integer, nullable=False),
+    sa.Column("created_at", Time, nullable=False, index=True),
+    # What was asked, as a hash: the same key with another request is a mistake.
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    # What was answered, without the secret: JSON as text, for PostgreSQL's would change the order.
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("document", Text, nullable=False),
+    sa.Column("had_secret", sa.Boolean, nullable=False),
+    # The secret that was answered, encrypted under the Idempotency-Key and a pepper; it goes soon.
+    sa.Column("sealed", sa.LargeBinary),
 )
 
 event = sa.Table(
@@ -296,7 +389,7 @@ event = sa.Table(
     _tenant(),
     sa.Column("time", Time, nullable=False),
     sa.Column("type", Text, nullable=False),
-    # Who did it: "connection:<id>", "credential:<id>", "cli:<login>", "system".
+    # Who did it: "connection:<id>", "credential:<id>", "consumer:<id>", "link:<id>", "cli:<login>", "system".
     sa.Column("actor", Text, nullable=False),
     # The transaction: all events of one request share it (RFC 9967's txn).
     sa.Column("txn", Text, nullable=False),
@@ -305,6 +398,8 @@ event = sa.Table(
     sa.Column("data", Json, nullable=False),
     sa.Index("ix_event_timeline", "tenant_id", "sequence"),
     sa.Index("ix_event_subject", "tenant_id", "subject", "sequence"),
+    # The moments of a tenant's writes differ, so a moment finds the events of one transaction.
+    sa.Index("ix_event_moment", "tenant_id", "time"),
 )
 
 follow_up = sa.Table(

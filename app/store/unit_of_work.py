@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -97,18 +97,24 @@ class Store:
         :raises ClockAbsurd: when the wall clock is more than five minutes behind the tenant's last write.
         """
         with self._writing.begin() as connection:
-            previous = connection.execute(
-                sa.select(tenant.c.last_write_at).where(tenant.c.id == tenant_id).with_for_update()
-            ).scalar_one_or_none()
-            if previous is None:
-                raise TenantUnknown(tenant_id)
-            now, recovery_window, unmatched_values = connection.execute(
-                sa.update(tenant)
-                .where(tenant.c.id == tenant_id)
-                .values(last_write_at=moment_after(previous + 1))
-                .returning(tenant.c.last_write_at, tenant.c.recovery_window, tenant.c.unmatched_values)
-            ).one()
-            yield Unit(connection, tenant_id, now, recovery_window, unmatched_values, actor, txn or new_id())
+            yield _begun(connection, tenant_id, actor, txn)
+
+    @contextmanager
+    def rehearsing(self, tenant_id: str, *, actor: str) -> Iterator[Callable[[], Unit]]:
+        """Open a transaction that is always rolled back, and yield what begins a unit of work in it.
+
+        The units follow one another as those of :meth:`writing` do, each at a later moment that sees what the
+        earlier ones did. Until the end nobody else writes to the tenant and, with SQLite, to the database.
+
+        :raises TenantUnknown: from beginning a unit, when there is no such tenant.
+        :raises ClockAbsurd: from it, when the wall clock is more than five minutes behind the last write.
+        """
+        with self._writing.connect() as connection:
+            transaction = connection.begin()
+            try:
+                yield lambda: _begun(connection, tenant_id, actor, None)
+            finally:
+                transaction.rollback()
 
     @contextmanager
     def reading(self, tenant_id: str) -> Iterator[Unit]:
@@ -132,3 +138,19 @@ class Store:
                 yield Unit(
                     connection, tenant_id, now, recovery_window, unmatched_values, actor="reader", txn=""
                 )
+
+
+def _begun(connection: Connection, tenant_id: str, actor: str, txn: str | None) -> Unit:
+    """Begin a unit that writes: take the tenant's row, and the next moment."""
+    previous = connection.execute(
+        sa.select(tenant.c.last_write_at).where(tenant.c.id == tenant_id).with_for_update()
+    ).scalar_one_or_none()
+    if previous is None:
+        raise TenantUnknown(tenant_id)
+    now, recovery_window, unmatched_values = connection.execute(
+        sa.update(tenant)
+        .where(tenant.c.id == tenant_id)
+        .values(last_write_at=moment_after(previous + 1))
+        .returning(tenant.c.last_write_at, tenant.c.recovery_window, tenant.c.unmatched_values)
+    ).one()
+    return Unit(connection, tenant_id, now, recovery_window, unmatched_values, actor, txn or new_id())

@@ -50,6 +50,9 @@ _TIMES = frozenset(
         "expires_at",
         "revoked_at",
         "ends_at",
+        "replaced_at",
+        "used_at",
+        "reuse_reported_at",
         "deleted_at",
         "access_starts_at",
         "access_ends_at",
@@ -207,6 +210,7 @@ def settings(shared_engine: Engine, tmp_path_factory: pytest.TempPathFactory) ->
         {
             "KEYSTEWARD_DATA_DIR": str(tmp_path_factory.mktemp("data")),
             "KEYSTEWARD_DATABASE_URL": shared_engine.url.render_as_string(hide_password=False),
+            "KEYSTEWARD_LOOPBACK_ISSUERS": "yes",
         }
     )
 

@@ -229,6 +229,9 @@ def test_names_that_are_taken_there_are_free_here(mine: Filled, theirs: Filled) 
     assert mine.tenant.entitlement("orders") != theirs.entitlement
 
 
+REGISTERS = ("POST", "/connections/{}/clients")
+
+
 def test_no_route_of_the_operator_knows_theirs(mine: Filled, theirs: Filled) -> None:
     operator = mine.tenant.operator
     ids = {"key_id": theirs.key.id, "consumer_id": theirs.user, "connection_id": theirs.connection}
@@ -237,12 +240,14 @@ def test_no_route_of_the_operator_knows_theirs(mine: Filled, theirs: Filled) -> 
         if not rule.rule.startswith(operator.root) or not rule.arguments:
             continue
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            (argument,) = rule.arguments
+            (argument,) = rule.arguments & ids.keys()
             nobody = f"key_{new_id()}"
             path = rule.rule.removeprefix(operator.root).replace(f"<{argument}>", "{}")
-            answer = operator.send(method, path.format(ids[argument]))
+            path = path.replace("<client_id>", nobody)
+            body = {"name": "x", "jwksUri": "https://keys.example"} if (method, path) == REGISTERS else None
+            answer = operator.send(method, path.format(ids[argument]), body)
             assert answer.status_code == 404, (method, path)
-            same(answer, operator.send(method, path.format(nobody)), ids[argument], nobody)
+            same(answer, operator.send(method, path.format(nobody), body), ids[argument], nobody)
             named += 1
     assert named >= 7
 

@@ -145,7 +145,17 @@ def test_p4_nothing_of_a_key_says_what_it_may_do(tenant: Tenant, holder: Key) ->
             "revoked_reason",
         },
         "key_entitlement": {"key_id", "entitlement_id"},
-        "secret": {"id", "tenant_id", "key_id", "digest", "pepper", "created_at", "ends_at"},
+        "secret": {
+            "id",
+            "tenant_id",
+            "key_id",
+            "digest",
+            "pepper",
+            "created_at",
+            "ends_at",
+            "replaced_at",
+            "reuse_reported_at",
+        },
     }
     rows = rows_of(tenant)
     assert rows["key"].total() == rows["key_entitlement"].total() == rows["secret"].total() == 1

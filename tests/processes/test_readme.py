@@ -99,6 +99,8 @@ def test_the_connections(running: tuple[dict[str, str], str]) -> None:
     listed = run(block("keysteward connection create"), {**environment, "PATH": path})
     assert "okta" in listed
     assert "entra" in listed
+    seen = run(block("keysteward warnings"), {**environment, "PATH": path})
+    assert "Nothing to see to" in seen
     run("keysteward tenant set --unmatched-values refuse", {**environment, "PATH": path})
     assert "KEYSTEWARD_WORKERS" in run("keysteward settings", {**environment, "PATH": path})
 

@@ -8,12 +8,11 @@ from random import Random
 from typing import Any, Final
 
 from hypothesis import strategies as st
-from scim2_models import ScimProvider
 
 from app.directory.entitlements import ENTITLEMENT_SCHEMA
 from app.scim.dialects import DIALECTS
-from app.scim.provider import load_provider
-from app.scim.storage import DirectoryStorage
+from app.scim.provider import DirectoryProvider, load_provider
+from app.scim.views import ViewStorage
 from app.store.unit_of_work import Unit
 
 USERS: Final = ("u0", "u1", "u2")
@@ -30,7 +29,7 @@ SCHEMAS: Final = {
 }
 _NAMED_BY: Final = {"User": "userName", "Group": "displayName", "Entitlement": "value"}
 
-PROVIDER: Final[ScimProvider] = load_provider(DIALECTS["field"].policy)
+PROVIDER: Final[DirectoryProvider] = load_provider(DIALECTS["field"].policy)
 
 Document = dict[str, Any]
 Edit = Callable[["Names", Document], None]
@@ -132,8 +131,8 @@ def delete(kind: str, name: str) -> Callable[[Unit, Names], None]:
     return do
 
 
-def _storage(unit: Unit) -> DirectoryStorage:
-    return DirectoryStorage(unit, PROVIDER, DIALECTS["field"])
+def _storage(unit: Unit) -> ViewStorage:
+    return ViewStorage(unit, PROVIDER, DIALECTS["field"])
 
 
 def _type(kind: str) -> Any:

@@ -32,6 +32,12 @@ def test_without_variables_everything_has_its_default() -> None:
         key_environment="live",
         max_body_bytes=4 * 1024 * 1024,
         async_result_seconds=86400,
+        connection_requests_per_second=200,
+        connection_burst=400,
+        silent_after_cycles=3,
+        loopback_issuers=False,
+        schemas_dir=None,
+        login_secrets_dir=None,
         log_level="info",
     )
     assert found.root_url == "http://127.0.0.1:8470"

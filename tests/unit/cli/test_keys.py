@@ -131,3 +131,37 @@ def test_what_is_not_there_is_said_in_one_line(
 )
 def test_wrong_use_ends_with_2(keysteward: Keysteward, words: tuple[str, ...]) -> None:
     assert keysteward.run(*words).exit_code == 2
+
+
+def test_a_key_is_rotated_and_the_new_secret_stands_alone_on_stdout(
+    keysteward: Keysteward, key_id: str
+) -> None:
+    assert "claim it" in keysteward.refused("key", "rotate", key_id)
+    first = keysteward.document("key", "claim", key_id)["secret"]
+    result = keysteward.run("key", "rotate", key_id, "--overlap", "90m")
+    second = result.stdout.strip()
+    assert parse(second).text != first
+    assert "The old secret ends at" in result.stderr
+    rotated = keysteward.document("key", "rotate", key_id, "--overlap", "0")
+    assert rotated["replaced"]["secret"] == parse(second).id
+    assert keysteward.run("key", "rotate", key_id, "--overlap", "soon").exit_code == 2
+
+
+def test_all_keys_of_a_user_are_revoked_with_a_receipt(keysteward: Keysteward, key_id: str) -> None:
+    secret = parse(keysteward.document("key", "claim", key_id)["secret"])
+    assert "not withdrawn" in keysteward.told("key", "receipt", key_id)
+    told = keysteward.told("key", "revoke", "--user", "ada", "--reason", "laptop stolen")
+    for words in (f"key {key_id} of ada: revoked", "laptop stolen", f"secret {secret.id}", "of the ledger"):
+        assert words in told
+    assert keysteward.told("key", "receipt", "--user", "ada") == keysteward.told("key", "receipt", key_id)
+    receipt = keysteward.document("key", "receipt", key_id)
+    (of_user,) = keysteward.document("key", "receipt", "--user", "ada")["keys"]
+    assert {**receipt, "at": ""} == {**of_user, "at": ""}
+    assert receipt["cause"]["actor"] == f"cli:{getpass.getuser()}"
+
+
+@pytest.mark.parametrize("command", ["revoke", "receipt"])
+def test_a_key_or_a_user_is_named_not_both(keysteward: Keysteward, command: str) -> None:
+    for words in ((), ("key_1", "--user", "ada")):
+        assert keysteward.run("key", command, *words).exit_code == 2
+    assert keysteward.refused("key", command, "--user", "nobody") == "no consumer 'nobody'"

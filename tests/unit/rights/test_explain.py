@@ -219,7 +219,7 @@ def unclaimed(scene: Scene) -> str:
 @pytest.mark.parametrize(
     ("build", "state", "code", "since", "words"),
     [
-        (entitlement_deleted, "dormant", "entitlement_deleted", None, "no such entitlement any more"),
+        (entitlement_deleted, "revoked", "entitlement_deleted", None, "no such entitlement any more"),
         (
             inactive,
             "dormant",

@@ -49,7 +49,9 @@ def read(dialect, kind, body, context, message):
     model = provider.model_for(kind)
     sent = read_json(json.dumps(body).encode())
     before = json.dumps(sent)
-    prepared, tolerated = normalise(DIALECTS[dialect], sent, message=message, resource_type_name=kind)
+    prepared, tolerated = normalise(
+        DIALECTS[dialect], provider, sent, message=message, resource_type_name=kind
+    )
     assert json.dumps(sent) == before, "the body that was given is left alone"
     with provider:
         target = PatchOp[model] if message == "patch" else model

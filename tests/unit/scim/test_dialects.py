@@ -258,7 +258,7 @@ def test_a_bulk_request_is_read_operation_by_operation():
             "nonsense",
         ],
     }
-    prepared, tolerated = normalise(DIALECTS["field"], body, message="bulk")
+    prepared, tolerated = normalise(DIALECTS["field"], load_provider(), body, message="bulk")
     first, second, third, *rest = prepared["Operations"]
     assert first["data"] == WITHOUT_SECRETS
     assert second["data"]["Operations"] == op("Remove", "members", [{"value": "b"}])
@@ -272,18 +272,25 @@ def test_a_bulk_request_is_read_operation_by_operation():
     "body", [None, 1, "x", [], {}, {"Operations": None}, {"Operations": [None, 1, {}, {"op": 1}]}]
 )
 def test_what_is_no_message_is_left_for_the_library(message, body):
-    read, _tolerated = normalise(DIALECTS["field"], body, message=message, resource_type_name="User")
+    read, _tolerated = normalise(
+        DIALECTS["field"], load_provider(), body, message=message, resource_type_name="User"
+    )
     assert read == body
 
 
 def test_every_dialect_is_data():
     assert DEFAULT_DIALECT == "field"
-    assert set(DIALECTS) == {"field", "okta", "entra", "rfc-strict"}
+    assert set(DIALECTS) == {"field", "okta", "ietf", "entra", "rfc-strict"}
     assert {name: each.patch_answer_member_limit for name, each in DIALECTS.items()} == {
         "field": 100,
         "okta": 100,
+        "ietf": 100,
         "entra": 0,
         "rfc-strict": 100,
+    }
+    assert {name: each.catalogue for name, each in DIALECTS.items() if each.catalogue} == {
+        "okta": "okta",
+        "ietf": "ietf",
     }
     assert {name for name, each in DIALECTS.items() if each.unknown_members == "refuse"} == {"rfc-strict"}
     assert set(DIALECTS["rfc-strict"].deviations) < set(DIALECTS["okta"].deviations) < set(Deviation)

@@ -6,13 +6,18 @@ from importlib import resources
 import pytest
 from scim2_models import ScimPolicy
 
-from app.scim.provider import RESOURCE_TYPES, load_provider, load_schema
-
-FILES = sorted({file for files in RESOURCE_TYPES for file in files.files()})
+from app.scim.provider import load_provider
+from app.scim.resource_types import LIST, SchemasInvalid, load_schema
 
 
 def document(file):
     return json.loads(resources.files("schemas").joinpath(file).read_text(encoding="utf-8"))
+
+
+EVERY = document(LIST)
+LISTED = [each for each in EVERY if "catalogue" not in each]
+EXTENSIONS = {more["file"] for each in LISTED for more in each.get("extensions", [])}
+FILES = sorted({each["schema"] for each in LISTED} | EXTENSIONS)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -30,23 +35,29 @@ def test_every_schema_is_served_once():
     )
 
 
-def test_what_is_served_as_resource_types_is_the_table():
+def test_every_schema_file_is_of_a_type():
+    found = {each.name for each in resources.files("schemas").iterdir() if each.name.endswith(".json")}
+    assert found == {LIST, *FILES, *(each["schema"] for each in EVERY)}
+
+
+def test_what_is_served_as_resource_types_is_the_list():
     served = {each.name: each.model_dump() for each in load_provider().resource_types}
-    assert list(served) == [files.name for files in RESOURCE_TYPES]
-    for files in RESOURCE_TYPES:
+    assert list(served) == [each["name"] for each in LISTED]
+    for each in LISTED:
         expected = {
             "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
-            "id": files.name,
-            "name": files.name,
-            "description": files.description,
-            "endpoint": files.endpoint,
-            "schema": document(files.schema)["id"],
+            "id": each["name"],
+            "name": each["name"],
+            "description": each["description"],
+            "endpoint": each["endpoint"],
+            "schema": document(each["schema"])["id"],
         }
-        if files.extensions:
+        if "extensions" in each:
             expected["schemaExtensions"] = [
-                {"schema": document(each.file)["id"], "required": each.required} for each in files.extensions
+                {"schema": document(more["file"])["id"], "required": more.get("required", False)}
+                for more in each["extensions"]
             ]
-        assert served[files.name] == expected
+        assert served[each["name"]] == expected
 
 
 def test_the_capabilities_are_those_served_today():
@@ -74,19 +85,36 @@ def test_the_capabilities_are_those_served_today():
             "asyncRequest": "request",
             "eventUris": ["urn:ietf:params:scim:event:misc:asyncresp"],
         },
+        "RolesAndEntitlements": {
+            "roles": {
+                "supported": True,
+                "multipleRolesSupported": True,
+                "primarySupported": True,
+                "typeSupported": True,
+            },
+            "entitlements": {
+                "supported": True,
+                "multipleEntitlementsSupported": True,
+                "primarySupported": True,
+                "typeSupported": True,
+            },
+        },
     }
-    assert [(scheme["type"], scheme["primary"]) for scheme in schemes] == [("oauthbearertoken", True)]
+    assert [(scheme["type"], scheme["primary"]) for scheme in schemes] == [
+        ("oauthbearertoken", True),
+        ("oauth2", False),
+    ]
 
 
 def test_providers_share_their_models_and_keep_their_policies():
     tolerant = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
     one, other = load_provider(), load_provider(tolerant)
-    for files in RESOURCE_TYPES:
-        assert one.model_for(files.name) is other.model_for(files.name)
+    for each in LISTED:
+        assert one.model_for(each["name"]) is other.model_for(each["name"])
     assert one.policy.unknown is ScimPolicy.Unknown.forbid
     assert other.policy is tolerant
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(FileNotFoundError, match=r"device\.json"):
+    with pytest.raises(SchemasInvalid, match=r"device\.json"):
         load_schema("device.json")

@@ -1,0 +1,6 @@
+"use strict";
+const code = location.hash.slice(1);
+if (code) {
+  document.getElementById("code").value = code;
+  history.replaceState(null, "", location.pathname);
+}

@@ -1,0 +1,105 @@
+"""``/operator/v1/connections/…/clients`` and ``…/warnings``: who may call, and who should but does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+from flask import Blueprint, Response
+
+from app.access.clients import Client, list_clients, register_client, remove_client
+from app.access.credentials import Credential
+from app.access.warnings import find_warnings
+from app.operator import views
+from app.operator.problems import problem_response
+from app.operator.requests import TEXT, Member, is_text, read_body, read_query
+from app.store.unit_of_work import Store
+
+Acquire = Callable[[str | Collection[str]], Credential]
+
+_TEXT: Final = Member(TEXT, is_text)
+
+
+def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bool) -> Blueprint:
+    """Return the face.
+
+    :param acquire: returns the credential of the current request for some scopes, or raises
+        :class:`~app.access.protector.Unauthenticated`.
+    :param silent_after: after how many usual cycles without a call a connection is silent.
+    :param loopback: whether issuers and keys may be at http addresses on this machine.
+    """
+    face = Blueprint("clients", __name__, url_prefix="/operator/v1")
+
+    @face.get("/connections/<connection_id>/clients")
+    def list_them(connection_id: str) -> Response:
+        caller = acquire("operator")
+        read_query()
+        with store.reading(caller.tenant_id) as unit:
+            found = list_clients(unit, connection_id)
+        return _answer(views.list_document(views.whole(found), client_document))
+
+    @face.post("/connections/<connection_id>/clients")
+    def register(connection_id: str) -> Response:
+        caller = acquire("operator")
+        asked = read_body(
+            {
+                "name": Member(TEXT, is_text, required=True),
+                "jwks": Member("a JWK set", lambda value: isinstance(value, dict)),
+                "jwksUri": _TEXT,
+                "issuer": _TEXT,
+                "subject": _TEXT,
+                "audience": _TEXT,
+            }
+        )
+        with store.writing(caller.tenant_id, actor=f"credential:{caller.id}") as unit:
+            made = register_client(
+                unit,
+                connection_id,
+                asked["name"],
+                keys=asked.get("jwks"),
+                keys_url=asked.get("jwksUri"),
+                issuer=asked.get("issuer"),
+                subject=asked.get("subject"),
+                audience=asked.get("audience"),
+                loopback=loopback,
+            )
+        return _answer(client_document(made), 201)
+
+    @face.delete("/connections/<connection_id>/clients/<client_id>")
+    def remove(connection_id: str, client_id: str) -> Response:
+        caller = acquire("operator")
+        with store.writing(caller.tenant_id, actor=f"credential:{caller.id}") as unit:
+            remove_client(unit, connection_id, client_id)
+        return Response(status=204)
+
+    @face.get("/warnings")
+    def show_warnings() -> Response:
+        caller = acquire(("operator", "audit"))
+        read_query()
+        with store.reading(caller.tenant_id) as unit:
+            found = find_warnings(unit, silent_after)
+        return _answer(views.list_document(views.whole(found), views.warning_document))
+
+    face.register_error_handler(Exception, problem_response)
+    return face
+
+
+def client_document(client: Client) -> dict[str, Any]:
+    """Return a client as it is shown; its keys are public."""
+    return {
+        "id": client.id,
+        "connection": client.connection_id,
+        "name": client.name,
+        "issuer": client.issuer,
+        "subject": client.subject,
+        "audience": client.audience,
+        "jwks": client.keys,
+        "jwksUri": client.keys_url,
+        "createdAt": views.time(client.created_at),
+    }
+
+
+def _answer(document: dict[str, Any], status: int = 200) -> Response:
+    body = json.dumps(document, ensure_ascii=False)
+    return Response(body, status, {"Cache-Control": "no-store"}, mimetype="application/json")

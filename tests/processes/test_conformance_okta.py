@@ -1,0 +1,61 @@
+"""The Okta emulator: on a live Keysteward, on another server, and on servers with faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance.company.company import Company
+from conformance.okta.connector import Mode, OktaConnector
+from conformance.suites import Options, load_suite
+from tests.processes.conftest import LiveServer
+from tests.processes.virtual_companies import (
+    connect,
+    counting_against,
+    map_teams,
+    offer,
+    rights_due,
+    rights_held,
+    rights_of_live_keys,
+)
+
+
+def test_the_suite_passes_in_the_field_dialect(new_server: Callable[..., LiveServer]) -> None:
+    target = connect(new_server(), "field")
+    findings = list(load_suite("okta").run(target, Options(employees=8, days=25)))
+    assert counting_against(findings) == []
+    assert len(findings) > 20
+    assert target.clean_up() == []
+
+
+def live_through(server: LiveServer, mode: Mode, employees: int, days: int) -> OktaConnector:
+    """Play a company's life in the okta dialect, and compare directory, grants and keys with its truth."""
+    offer(server)
+    company = Company(1, employees, "okta")
+    connector = OktaConnector(connect(server, "okta"), company, mode)
+    connector.enable()
+    mapped = list(connector.truth.groups)
+    map_teams(server, connector.truth)
+    assert counting_against(connector.live(days)) == []
+    due = rights_due(connector.truth, mapped, direct=True)
+    assert rights_held(server, due) == due
+    assert rights_of_live_keys(server) == {user: rights for user, rights in due.items() if rights}
+    return connector
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_directory_grants_and_keys_follow_a_company(
+    new_server: Callable[..., LiveServer], mode: Mode
+) -> None:
+    connector = live_through(new_server(), mode, 10, 40)
+    tried = {requirement.id for requirement in connector.journal.passed}
+    assert {"okta-entitlement-discovery", "okta-entitlement-assign", "okta-directory-users"} <= tried
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", Mode)
+def test_a_year_of_500_people(new_server: Callable[..., LiveServer], mode: Mode) -> None:
+    connector = live_through(new_server(), mode, 500, 365)
+    assert len(connector.truth.users) > 500
