@@ -115,10 +115,17 @@ def create_app(settings: Settings) -> Flask:
     )
     client_secrets = ClientSecrets(settings.login_secrets_folder)
     flask.register_blueprint(
-        claims_face.blueprint(store, minting, protector.acquire, client_secrets, root_url=settings.root_url)
+        claims_face.blueprint(
+            store,
+            minting,
+            protector.acquire,
+            client_secrets,
+            root_url=settings.root_url,
+            loopback=settings.loopback_issuers,
+        )
     )
     flask.register_blueprint(link_face.blueprint(store, minting, root_url=settings.root_url))
-    login = Login(client_secrets)
+    login = Login(client_secrets, loopback=settings.loopback_issuers)
     ConsumerFace(store, minting, login, root_url=settings.root_url, user_name_key=user_name_key).init_app(
         flask
     )

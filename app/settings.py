@@ -192,7 +192,7 @@ SETTINGS: Final = (
     Setting(
         "KEYSTEWARD_LOOPBACK_ISSUERS",
         "no",
-        "Whether the issuers and keys of OAuth clients may be at http addresses on this machine: yes or no.",
+        "Whether login providers, and issuers and keys of OAuth clients, may be at http here: yes or no.",
         _yes_or_no,
     ),
     Setting(

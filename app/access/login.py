@@ -71,10 +71,14 @@ class _Made:
 
 
 class Login:
-    """Sends people to providers and receives them back, within Flask's session."""
+    """Sends people to providers and receives them back, within Flask's session.
 
-    def __init__(self, secrets: ClientSecrets) -> None:
+    :param loopback: whether http addresses on this machine may be asked besides https ones.
+    """
+
+    def __init__(self, secrets: ClientSecrets, *, loopback: bool = False) -> None:
         self._secrets = secrets
+        self._loopback = loopback
         self._made: dict[str, _Made] = {}
         self._lock = threading.Lock()
         self._waiting = threading.BoundedSemaphore(AT_ONCE)
@@ -155,7 +159,7 @@ class Login:
         with self._lock:
             made = self._made.get(provider.id)
             if made is None or made.secret != secret or time.monotonic() - made.at > FRESH:
-                made = _Made(_Client(provider, secret), secret, time.monotonic())
+                made = _Made(_Client(provider, secret, self._loopback), secret, time.monotonic())
                 self._made = {
                     **{
                         each: other
@@ -170,7 +174,7 @@ class Login:
 class _Client(FlaskOAuth2App):  # type: ignore[misc]  # Authlib has no types
     """One client at one provider."""
 
-    def __init__(self, provider: LoginProvider, secret: str | None) -> None:
+    def __init__(self, provider: LoginProvider, secret: str | None, loopback: bool) -> None:
         super().__init__(
             FlaskIntegration(provider.id),
             name=provider.id,
@@ -187,6 +191,7 @@ class _Client(FlaskOAuth2App):  # type: ignore[misc]  # Authlib has no types
             },
         )
         self._issuer = provider.issuer
+        self._loopback = loopback
 
     server_metadata: dict[str, Any]
 
@@ -204,13 +209,16 @@ class _Client(FlaskOAuth2App):  # type: ignore[misc]  # Authlib has no types
         if "userinfo_endpoint" in metadata:
             kept["userinfo_endpoint"] = metadata["userinfo_endpoint"]
         for endpoint in kept.values():
-            checked_address(str(endpoint))
+            checked_address(str(endpoint), loopback=self._loopback)
         # Nothing symmetric: whoever knows the client's secret could sign (RFC 8725 §3.1).
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+        algorithms = [each for each in offered if each in _ALGORITHMS]
+        if not algorithms:
+            raise ValueError("the provider signs with nothing that is safe")
         self.server_metadata = {
             **kept,
             "issuer": self._issuer,
-            "id_token_signing_alg_values_supported": [each for each in offered if each in _ALGORITHMS],
+            "id_token_signing_alg_values_supported": algorithms,
             "_loaded_at": time.time(),
         }
         return dict(self.server_metadata)

@@ -78,10 +78,12 @@ def set_login_provider(
     client_authentication: str = CLIENT_AUTHENTICATIONS[0],
     claim: str | None = None,
     attribute: str = ATTRIBUTES[0],
+    loopback: bool = False,
 ) -> LoginProvider:
     """Let the tenant's consumers log in at a provider, instead of at the one before. Sessions of before end.
 
-    :param issuer: the provider's issuer: an https URL or, on this machine itself, http.
+    :param issuer: the provider's issuer, an https URL.
+    :param loopback: whether it may be an http one on this machine.
     :raises LoginProviderInvalid: when a value may not be one.
     :raises ClientInvalid: when the issuer is no such URL.
     """
@@ -94,7 +96,7 @@ def set_login_provider(
     if attribute not in ATTRIBUTES:
         raise LoginProviderInvalid(f"a claim names a user by one of: {', '.join(ATTRIBUTES)}")
     values = {
-        "issuer": checked_address(issuer),
+        "issuer": checked_address(issuer, loopback=loopback),
         "client_id": client_id,
         "client_authentication": client_authentication,
         "claim": claim,

@@ -72,6 +72,7 @@ def set_(
             client_authentication=client_authentication,
             claim=claim,
             attribute=attribute,
+            loopback=work.installation.settings.loopback_issuers,
         )
         if secret:
             _secrets(work).keep(made, secret)

@@ -38,7 +38,11 @@ from app.store.tables import attribute_value, resource
 from app.store.unit_of_work import Unit
 
 MOST_COMPARISONS: Final = 200
-"""How many comparisons a filter may have: a statement has a bounded number of parameters and of levels."""
+"""How many comparisons a filter may have, as SQL has a bounded number of parameters and of levels. ``pr`` of
+a complex attribute counts for each of its sub-attributes."""
+
+_OF_GROUPS: Final = 10
+"""For how many comparisons one with the groups of a user counts: they are found by going up the groups."""
 
 NEVER: Final = sa.false()
 
@@ -59,7 +63,7 @@ def compile_filter(
     :raises InvalidFilterException: when the filter has too many comparisons, or compares what SQL cannot.
     """
     if count_comparisons(scim_filter.ast) > MOST_COMPARISONS:
-        raise InvalidFilterException(detail=f"A filter has at most {MOST_COMPARISONS} comparisons")
+        raise _too_many()
     bound = ScimFilter[model](str(scim_filter))  # type: ignore[valid-type]
     return _Compiler(bound, unit, type_name, view).visit(bound.ast)
 
@@ -86,6 +90,13 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         self.unit = unit
         self.type_name = type_name
         self.columns = Columns(unit, type_name, view)
+        self._left = MOST_COMPARISONS
+
+    def _weigh(self, comparisons: int) -> None:
+        """Count what becomes of the filter in SQL, which may be more than what it says."""
+        self._left -= comparisons
+        if self._left < 0:
+            raise _too_many()
 
     def visit_not(self, node: Not) -> sa.ColumnElement[bool]:
         return sa.not_(self.visit(node.expr))
@@ -98,6 +109,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         binding = self.bound.resolve_comparison(node.attr_path, strict=False)
         if binding is None:
             return NEVER
+        self._weigh(1)
         binding = _searchable(self.columns.stored(binding))
         if (indexed := self._by_index(binding, node)) is not None:
             return indexed
@@ -124,6 +136,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
             return NEVER
         elements = self._elements(binding)
         inner = _ElementCompiler(self.bound, node.attr_path, binding, elements)
+        self._weigh(count_comparisons(node.val_filter))
         found = elements.any(inner.visit(node.val_filter))
         # An entry must have the value, so the index can name the few resources that may be meant.
         indexed = [
@@ -151,13 +164,16 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         return self.columns.document.text(*place_of(binding)).is_not(None)
 
     def _present(self, binding: AttributeBinding, attr_path: AttrPath) -> sa.ColumnElement[bool]:
+        complex_model = _complex(binding.target_type)
         if binding.is_multivalued:
+            self._weigh(len(complex_model.model_fields) if complex_model else 1)
             elements = self._elements(binding)
             return elements.any(_element_present(elements, binding))
+        if complex_model is None:
+            self._weigh(1)
         if binding.target_is_multivalued:
             sub_elements = self._sub_elements(binding)
             return sub_elements.any(is_present(sub_elements.column(None, binding), binding))
-        complex_model = _complex(binding.target_type)
         if complex_model is None:
             return is_present(self.columns.single(_searchable(self.columns.stored(binding))), binding)
         subs = (AttrPath(attr_path.attr, field, attr_path.uri) for field in complex_model.model_fields)
@@ -195,6 +211,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         if binding.field_name == "members" and self.type_name == "Group":
             return MemberElements(self.unit)
         if binding.field_name == "groups" and self.type_name == "User":
+            self._weigh(_OF_GROUPS)
             return GroupElements(self.unit)
         return JsonElements(self.columns.document.array(*place_of(binding)))
 
@@ -293,6 +310,13 @@ def _complex(target: Any) -> type[BaseModel] | None:
 def _is_nested_list(binding: AttributeBinding) -> bool:
     """Whether each element of a list has a list of its own here."""
     return bool(binding.is_multivalued and binding.sub_field_name and binding.target_is_multivalued)
+
+
+def _too_many() -> InvalidFilterException:
+    return InvalidFilterException(
+        detail=f"A filter has at most {MOST_COMPARISONS} comparisons; one with a user's groups counts for "
+        f"{_OF_GROUPS}, and pr of a complex attribute for each sub-attribute. Search several times."
+    )
 
 
 def _list_in_a_list(binding: AttributeBinding) -> InvalidFilterException:

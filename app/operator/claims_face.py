@@ -35,13 +35,20 @@ _LONGEST: Final = LONGEST_LIFETIME // _SECOND
 
 
 def blueprint(
-    store: Store, minting: Minting, acquire: Acquire, secrets: ClientSecrets, *, root_url: str
+    store: Store,
+    minting: Minting,
+    acquire: Acquire,
+    secrets: ClientSecrets,
+    *,
+    root_url: str,
+    loopback: bool,
 ) -> Blueprint:
     """Return the face.
 
     :param acquire: returns the credential of the current request for some scopes, or raises
         :class:`~app.access.protector.Unauthenticated`.
     :param root_url: the root of the links that are made, without a slash at its end.
+    :param loopback: whether a login provider may be at an http address on this machine.
     """
     face = Blueprint("claims", __name__, url_prefix="/operator/v1")
 
@@ -83,6 +90,7 @@ def blueprint(
                 client_authentication=asked.get("clientAuthentication", CLIENT_AUTHENTICATIONS[0]),
                 claim=asked.get("claim"),
                 attribute=asked.get("attribute", ATTRIBUTES[0]),
+                loopback=loopback,
             )
         return _answer(login_provider_document(made, secrets, root_url))
 

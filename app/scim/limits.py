@@ -49,6 +49,10 @@ for each character."""
 MOST_ATTRIBUTES_ASKED: Final = 1_000
 """How many attributes a request may ask to see, or not to see."""
 
+LONGEST_SEARCH: Final = 20
+"""How many seconds the database may work on one search. One for the values that identity providers match on
+takes a millisecond, whatever the directory's size; others may have to look at every resource."""
+
 
 def bound_resource(body: Any) -> None:
     """Refuse the body of a creation or a replacement that holds too much.

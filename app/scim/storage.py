@@ -18,6 +18,7 @@ from scim2_models import (
     ResourceType,
     ResponseParameters,
     SearchRequest,
+    TooManyException,
     UniquenessException,
 )
 from scim2_server.storage import ScimStorage, SearchPage
@@ -40,8 +41,10 @@ from app.directory.sorting import sort_terms
 from app.directory.views import rows_of
 from app.ledger.events import Event, record
 from app.scim.dialects import Dialect
+from app.scim.limits import LONGEST_SEARCH
 from app.scim.provider import DirectoryProvider
 from app.store.tables import resource as resource_table
+from app.store.time_limit import TookTooLong, time_limit
 from app.store.unit_of_work import Unit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +86,20 @@ class DirectoryStorage(ScimStorage):
         search_request: SearchRequest[Any],
         *,
         position: Any = None,
+    ) -> SearchPage:
+        if search_request.filter is None and search_request.sort_by is None:
+            return self._search(resource_types, search_request, position)
+        try:
+            with time_limit(self.unit.connection, LONGEST_SEARCH):
+                return self._search(resource_types, search_request, position)
+        except TookTooLong:
+            raise TooManyException(
+                detail=f"The search took more than {LONGEST_SEARCH} seconds and was given up. Search for a "
+                "userName, an externalId or a displayName with eq, or with fewer comparisons."
+            ) from None
+
+    def _search(
+        self, resource_types: list[ResourceType], search_request: SearchRequest[Any], position: Any
     ) -> SearchPage:
         models = [(cast(str, each.name), self.model(cast(str, each.name))) for each in resource_types]
         views = self.provider.views

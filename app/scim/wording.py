@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+LONGEST: Final = 1_000
+"""How many characters the text of an error has at most: more is no reading for an administrator."""
+
 _HEADER: Final = re.compile(r"\d+ validation errors? for ")
 _PARTICULARS: Final = re.compile(r" \[type=.*\]$")
 
@@ -13,10 +16,11 @@ def plain(detail: str) -> str:
     """Return the text of an error without what only a programmer of the models could use.
 
     The library passes on some validation reports as they are, with the value that was sent, Python types and
-    a link; what is kept is where the fault is and what it is.
+    a link; what is kept is where the fault is and what it is. A text that repeats a long path or filter is
+    cut.
     """
     if not _HEADER.match(detail):
-        return detail
+        return _cut(detail)
     faults = []
     place = ""
     for line in detail.splitlines()[1:]:
@@ -24,4 +28,8 @@ def plain(detail: str) -> str:
             place = line
         elif "For further information visit" not in line:
             faults.append(f"{place}: {_PARTICULARS.sub('', line.strip())}")
-    return "; ".join(faults) or "a value is not of the type that its attribute has"
+    return _cut("; ".join(faults)) or "a value is not of the type that its attribute has"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -62,7 +62,8 @@ class Company:
     def _events(self) -> list[Callable[[], None]]:
         """One round of what happens: each kind as often as it is listed, so that no round lacks one."""
         return [
-            *(self._join, self._join, self._leave, self._leave, self._come_back, self._rehire),
+            *(self._join, self._join, self._leave, self._leave, self._come_back),
+            *(self._rehire, self._rehire, self._rehire),
             *(self._marry, self._change_user_name, self._move, self._move, self._change_manager),
             *(self._lose_manager, self._change_phone, self._change_title),
             *(self._swap_members, self._swap_members, self._many_members, self._empty_team, self._fill_team),

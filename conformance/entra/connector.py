@@ -12,6 +12,7 @@ from conformance.company.company import Company
 from conformance.company.comparing import check, check_gone
 from conformance.company.journal import Deviates, Journal, expect, expect_status
 from conformance.company.mirror import Mirror, Truth, compare_directory
+from conformance.company.patience import patient
 from conformance.company.people import Person, Status
 from conformance.entra import requirements as needs
 from conformance.entra import users
@@ -54,7 +55,8 @@ class EntraConnector:
         seed: int = 1,
         journal: Journal | None = None,
     ) -> None:
-        """:param journal: of another connector, to share; a new one without."""
+        """:param journal: of another connector on the same target, to share; a new one without."""
+        target = journal.target if journal else patient(target)
         self.company = company
         self.journal = journal or Journal("entra", target)
         self.job = Job(deletion_threshold=max(3, len(company.persons) // 10))

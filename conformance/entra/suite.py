@@ -8,6 +8,7 @@ from typing import Final
 
 from conformance.company.company import Company
 from conformance.company.journal import Journal
+from conformance.company.patience import patient
 from conformance.entra.connector import Configuration, EntraConnector
 from conformance.entra.harness import Harness
 from conformance.entra.wire import RoleMapping, Wire
@@ -32,6 +33,7 @@ class EntraSuite:
 
     def run(self, target: Target, options: Options) -> Iterator[Finding]:
         """Play the company's life through each configuration, then the direct tests."""
+        target = patient(target)
         journal = Journal(self.name, target)
         for letter, configuration in CONFIGURATIONS.items():
             company = Company(options.seed, options.employees, f"{options.run}{letter}")

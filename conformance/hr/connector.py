@@ -13,6 +13,7 @@ from conformance.company.company import Company
 from conformance.company.comparing import check, check_gone
 from conformance.company.journal import Deviates, Journal, expect, expect_status
 from conformance.company.mirror import Mirror, Truth, compare_directory
+from conformance.company.patience import patient
 from conformance.company.people import Person, Status
 from conformance.exchange import Target
 from conformance.findings import Finding
@@ -32,10 +33,10 @@ class HrConnector:
     def __init__(
         self, target: Target, company: Company, *, seed: int = 1, journal: Journal | None = None
     ) -> None:
-        """:param journal: of another connector, to share; a new one without."""
+        """:param journal: of another connector on the same target, to share; a new one without."""
         self.company = company
-        self.journal = journal or Journal("hr", target)
-        self.target = target
+        self.journal = journal or Journal("hr", patient(target))
+        self.target = self.journal.target
         self._server: Announced | None = None
         self._mirror = Mirror()
         self._records: dict[str, Record] = {}
@@ -82,6 +83,7 @@ class HrConnector:
             if each_day is not None:
                 each_day(self.company.day)
             yield from self.journal.fresh()
+        self._rehearse()
         self.compare()
         yield from self.journal.fresh()
 
@@ -156,6 +158,26 @@ class HrConnector:
         else:
             self._move(person)
 
+    def _rehearse(self) -> None:
+        """Let people leave and come back on each way, so that even a short life has tried them all."""
+        people = [
+            each
+            for each in self.company.persons.values()
+            if each.active and each.key in self._records and each.key not in self._astray
+        ]
+        if not people:
+            return
+        chosen = cycle(people)
+        by_date = (ways.LEAVING_BY_DATE,) if self._announced.access else ()
+        for way in (*ways.LEAVING, *by_date):
+            person = next(chosen)
+            self._leave(replace(person, status=Status.DISABLED, left_on=self.company.day), way)
+            self._return(person)
+        person = next(chosen)
+        if person.key not in self._astray:
+            self._leave_for_good(person.key, again=True)
+            self.synchronise()
+
     def _join(self, person: Person) -> None:
         how = needs.BACK_NEW if person.user_name in self._former else next(self._joining)
         if how is needs.JOIN_WITH_START and not self._announced.access:
@@ -186,9 +208,9 @@ class HrConnector:
         if not record.active:
             self._step(ways.STARTING, managed)
 
-    def _leave(self, person: Person) -> None:
+    def _leave(self, person: Person, way: Way | None = None) -> None:
         before = self._records[person.key]
-        way = next(self._leaving)
+        way = way or next(self._leaving)
         if way is ways.LEAVING_BY_DATE and not self._announced.access:
             way = next(self._leaving)
         gone = replace(before.person, status=person.status, left_on=person.left_on)
@@ -203,7 +225,7 @@ class HrConnector:
         if not after.active:
             self.journal.attempt(needs.STILL_FOUND, lambda: self._find(after))
 
-    def _leave_for_good(self, key: str) -> None:
+    def _leave_for_good(self, key: str, *, again: bool = False) -> None:
         path = self._path(key)
         groups = [group for group, team in self._mirror.teams.items() if key in team.members]
 
@@ -211,7 +233,7 @@ class HrConnector:
             expect_status(self.target.delete(path), 204)
             check_gone(self.target, path)
 
-        def again() -> None:
+        def say_again() -> None:
             active = {"op": "replace", "value": {"active": True}}
             for answer in (self.target.delete(path), self.target.patch(path, active)):
                 expect_status(answer, 404)
@@ -219,8 +241,8 @@ class HrConnector:
         if not self.journal.attempt(needs.LEAVE_DELETE, delete):
             self._astray.add(key)
             return
-        if self._chance.random() < 0.3:
-            self.journal.attempt(needs.DELETE_AGAIN, again)
+        if again or self._chance.random() < 0.3:
+            self.journal.attempt(needs.DELETE_AGAIN, say_again)
         self._former.add(self._records.pop(key).person.user_name)
         del self._mirror.persons[key], self._mirror.user_ids[key]
         self._touched.discard(key)

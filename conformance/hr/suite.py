@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from conformance.company.company import Company
 from conformance.company.journal import Journal
+from conformance.company.patience import patient
 from conformance.exchange import Target
 from conformance.findings import Finding
 from conformance.hr.connector import HrConnector
@@ -24,9 +25,9 @@ class HrSuite:
 
     def run(self, target: Target, options: Options) -> Iterator[Finding]:
         """Play the company's life."""
-        journal = Journal(self.name, target)
+        journal = Journal(self.name, patient(target))
         company = Company(options.seed, options.employees, f"{options.run}hr")
-        yield from HrConnector(target, company, journal=journal).live(options.days)
+        yield from HrConnector(journal.target, company, seed=options.seed, journal=journal).live(options.days)
         yield from journal.conclusion()
 
 

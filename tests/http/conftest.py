@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy.engine import Engine
 from werkzeug.test import TestResponse
 
 from app import create_app
+from app.access import rate_limit
 from app.access.credentials import issue_credential
 from app.access.tenants import DEFAULT_RECOVERY_WINDOW, create_tenant
 from app.directory.consumers import CONSUMER_SCHEMA
@@ -255,3 +257,18 @@ def tenant(found: Callable[..., Tenant]) -> Tenant:
 def client(app: Flask) -> FlaskClient:
     """Return a client without any token."""
     return app.test_client()
+
+
+@pytest.fixture
+def limited(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], FlaskClient]:
+    """Return what makes a client of an application that takes so many requests of a connection, and no more.
+
+    It counts by a clock that stands still.
+    """
+    standing = partial(rate_limit.RateLimit, clock=lambda: 0.0)
+
+    def make(requests: int) -> FlaskClient:
+        monkeypatch.setattr(rate_limit, "RateLimit", standing)
+        return create_app(replace(settings, connection_burst=requests)).test_client()
+
+    return make

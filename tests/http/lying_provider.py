@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from joserfc import jwt
 from joserfc.jwk import Key, RSAKey
+
+_KEY: Final = RSAKey.generate_key(2048)
 
 
 @dataclass
@@ -21,7 +23,7 @@ class LyingProvider:
     """``claims`` and ``metadata`` are laid over what would be true; a claim that is None is left out."""
 
     issuer: str = ""
-    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048))
+    key: RSAKey = field(default_factory=lambda: _KEY)
     signing_key: Key | None = None
     algorithm: str = "RS256"
     claims: dict[str, Any] = field(default_factory=dict)

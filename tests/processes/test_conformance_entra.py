@@ -18,11 +18,11 @@ from tests.processes.conftest import LiveServer
 from tests.processes.virtual_companies import (
     connect,
     counting_against,
+    keys_follow,
     map_teams,
     offer,
     rights_due,
     rights_held,
-    rights_of_live_keys,
 )
 
 
@@ -34,7 +34,9 @@ def test_the_suite_passes_in_the_field_dialect(new_server: Callable[..., LiveSer
     assert target.clean_up() == []
 
 
-def live_through(server: LiveServer, letter: str, employees: int, days: int) -> EntraConnector:
+def live_through(
+    server: LiveServer, letter: str, employees: int, days: int, *, daily: bool = False
+) -> EntraConnector:
     """Play a company's life in the entra dialect, and compare directory, grants and keys with its truth."""
     offer(server)
     company = Company(1, employees, "entra")
@@ -42,17 +44,18 @@ def live_through(server: LiveServer, letter: str, employees: int, days: int) -> 
     connector.enable()
     mapped = list(connector.truth.groups)
     map_teams(server, connector.truth)
-    assert counting_against(connector.live(days)) == []
+    follows = keys_follow(server, lambda: rights_due(connector.truth, mapped, direct=False))
+    assert counting_against(connector.live(days, each_day=follows if daily else None)) == []
     assert not connector.job.escrow
     due = rights_due(connector.truth, mapped, direct=False)
     assert rights_held(server, due) == due
-    assert rights_of_live_keys(server) == {user: rights for user, rights in due.items() if rights}
+    follows(days)
     return connector
 
 
 @pytest.mark.parametrize("letter", CONFIGURATIONS)
 def test_directory_grants_and_keys_follow(new_server: Callable[..., LiveServer], letter: str) -> None:
-    connector = live_through(new_server(), letter, 8, 36)
+    connector = live_through(new_server(), letter, 8, 36, daily=True)
     tried = {requirement.id for requirement in connector.journal.passed}
     assert {"entra-burst", "entra-manager", "entra-directory-users"} <= tried
 

@@ -1,4 +1,4 @@
-"""The Okta emulator: on a live Keysteward, on another server, and on servers with faults."""
+"""The Okta emulator on a live Keysteward: directory, grants and keys follow a company."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from tests.processes.conftest import LiveServer
 from tests.processes.virtual_companies import (
     connect,
     counting_against,
+    keys_follow,
     map_teams,
     offer,
     rights_due,
     rights_held,
-    rights_of_live_keys,
 )
 
 
 def test_the_suite_passes_in_the_field_dialect(new_server: Callable[..., LiveServer]) -> None:
     target = connect(new_server(), "field")
-    findings = list(load_suite("okta").run(target, Options(employees=8, days=25)))
+    findings = list(load_suite("okta").run(target, Options(employees=6, days=20)))
     assert counting_against(findings) == []
     assert len(findings) > 20
     assert target.clean_up() == []
 
 
-def live_through(server: LiveServer, mode: Mode, employees: int, days: int) -> OktaConnector:
+def live_through(
+    server: LiveServer, mode: Mode, employees: int, days: int, *, daily: bool = False
+) -> OktaConnector:
     """Play a company's life in the okta dialect, and compare directory, grants and keys with its truth."""
     offer(server)
     company = Company(1, employees, "okta")
@@ -37,10 +39,11 @@ def live_through(server: LiveServer, mode: Mode, employees: int, days: int) -> O
     connector.enable()
     mapped = list(connector.truth.groups)
     map_teams(server, connector.truth)
-    assert counting_against(connector.live(days)) == []
+    follows = keys_follow(server, lambda: rights_due(connector.truth, mapped, direct=True))
+    assert counting_against(connector.live(days, each_day=follows if daily else None)) == []
     due = rights_due(connector.truth, mapped, direct=True)
     assert rights_held(server, due) == due
-    assert rights_of_live_keys(server) == {user: rights for user, rights in due.items() if rights}
+    follows(days)
     return connector
 
 
@@ -48,9 +51,14 @@ def live_through(server: LiveServer, mode: Mode, employees: int, days: int) -> O
 def test_directory_grants_and_keys_follow_a_company(
     new_server: Callable[..., LiveServer], mode: Mode
 ) -> None:
-    connector = live_through(new_server(), mode, 10, 40)
+    connector = live_through(new_server(), mode, 8, 45, daily=True)
     tried = {requirement.id for requirement in connector.journal.passed}
-    assert {"okta-entitlement-discovery", "okta-entitlement-assign", "okta-directory-users"} <= tried
+    assert {
+        "okta-entitlement-discovery",
+        "okta-entitlement-assign",
+        "okta-user-take-over",
+        "okta-directory-users",
+    } <= tried
 
 
 @pytest.mark.slow

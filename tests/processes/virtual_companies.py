@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conformance.company.mirror import Truth
@@ -84,6 +84,16 @@ def rights_held(server: LiveServer, user_ids: Iterable[str]) -> dict[str, frozen
             grants: list[dict[str, Any]] = answer.json()["grants"]
             held[identity] = frozenset(each["value"] for each in grants)
     return held
+
+
+def keys_follow(server: LiveServer, due: Callable[[], Mapping[str, frozenset[str]]]) -> Callable[[int], None]:
+    """Return what an emulator can call after each day: the keys that live are those that are due then."""
+
+    def compare(day: int) -> None:
+        wanted = {user: rights for user, rights in due().items() if rights}
+        assert rights_of_live_keys(server) == wanted, f"day {day}"
+
+    return compare
 
 
 def rights_of_live_keys(server: LiveServer) -> dict[str, frozenset[str]]:

@@ -101,7 +101,7 @@ def serve(store: Store) -> Flask:
     application.register_error_handler(HTTPException, problem_response)
     protector = Protector(store, PEPPERS)
     application.register_blueprint(
-        face.blueprint(store, Minting(PEPPERS), protector.acquire, dialects=DIALECTS)
+        face.blueprint(store, Minting(PEPPERS), protector.acquire, dialects=DIALECTS, silent_after=3)
     )
     return application
 

@@ -285,9 +285,9 @@ BUILDS: list[Build] = [
 @pytest.mark.parametrize("build", BUILDS)
 def test_it_says_what_the_gate_says(scene: Scene, build: Build) -> None:
     key_id = build(scene)
-    holding, _ = look_up(Store(scene.engine), scene.peppers, TENANT, scene.secrets[key_id])
-    assert holding is not None
-    decision = decide(holding, Call(frozenset(), frozenset(), None, None), BEGINNING + NOW)
+    found = look_up(Store(scene.engine), scene.peppers, TENANT, scene.secrets[key_id])
+    assert found is not None
+    decision = decide(found.holding, Call(frozenset(), frozenset(), None, None), BEGINNING + NOW)
     with scene.at(NOW) as unit:
         broken = explain(unit, key_id).broken
     assert (decision.reason.code if isinstance(decision, Deny) else None) == (broken.code if broken else None)
