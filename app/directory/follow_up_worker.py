@@ -26,7 +26,7 @@ class FollowUpWorker:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._stopping = threading.Event()
 
     def start(self) -> threading.Thread:
@@ -52,18 +52,18 @@ class FollowUpWorker:
 
         :raises sqlalchemy.exc.SQLAlchemyError: when the store does not answer; what is done is done.
         """
-        while found := next_follow_ups(self._store.engine):
+        while found := next_follow_ups(self.store.engine):
             advanced = [self._do(each) for each in found]
             if not any(advanced) or self._stopping.is_set():
                 return
 
     def _do(self, wanted: FollowUp) -> bool:
         """Do a follow-up to its end; return False when another process is at it."""
-        with self._store.reading(wanted.tenant_id) as unit:
+        with self.store.reading(wanted.tenant_id) as unit:
             people = people_of(unit, wanted)
         current: FollowUp | None = wanted
         while current is not None and current.finished_at is None and not self._stopping.is_set():
-            with self._store.writing(wanted.tenant_id, actor=wanted.actor, txn=wanted.txn) as unit:
+            with self.store.writing(wanted.tenant_id, actor=wanted.actor, txn=wanted.txn) as unit:
                 current = carry_on(unit, current, people)
             if current is not None:
                 people = [each for each in people if each > current.reached]

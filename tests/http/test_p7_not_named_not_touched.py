@@ -446,7 +446,9 @@ def test_whatever_does_not_name_rights_never_changes_them(
         status = int(answer.get_json()["Operations"][0]["status"])
     else:
         status = idp.patch(path, *operations).status_code
-    assert status in (200, 204, 400, 409), (status, operations)
+    # Okta's catalogue of entitlements has ids of its own.
+    unknown = {404} if dialect == "okta" and path.startswith("/Entitlements") else set()
+    assert status in {200, 204, 400, 409} | unknown, (status, operations)
     assert rights_rows(tenant) == before
     assert shared_directory.rights() == documents
 

@@ -240,7 +240,7 @@ def test_wrong_settings_are_said_by_every_command(environment: Environment) -> N
 
 
 def test_settings_are_listed_with_passwords_masked(environment: Environment) -> None:
-    environment["KEYSTEWARD_DATABASE_URL"] = "postgresql://ada:SECRET@db/keys"
+    environment["KEYSTEWARD_DATABASE_URL"] = "postgresql://ada:PLANTED@db/keys"
     table = keysteward("settings", **environment).stdout
     listed = json.loads(keysteward("settings", "--json", **environment).stdout)
     assert [each["name"] for each in listed] == [each.name for each in SETTINGS]
@@ -248,7 +248,7 @@ def test_settings_are_listed_with_passwords_masked(environment: Environment) -> 
     values = {each["name"]: each["value"] for each in listed}
     assert values["KEYSTEWARD_DATABASE_URL"] == "postgresql://ada:***@db/keys"
     assert values["KEYSTEWARD_PORT"] == environment["KEYSTEWARD_PORT"]
-    assert "SECRET" not in table + repr(listed)
+    assert "PLANTED" not in table + repr(listed)
     assert not Path(environment["KEYSTEWARD_DATA_DIR"]).exists()
 
 

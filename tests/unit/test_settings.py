@@ -155,13 +155,13 @@ def test_every_wrong_thing_is_said_at_once() -> None:
 
 
 def test_descriptions_mask_what_is_secret() -> None:
-    url = "postgresql://u:SECRET1@db/k?password=SECRET2&sslpassword=SECRET3&sslmode=require"
+    url = "postgresql://u:PLANTED1@db/k?password=PLANTED2&sslpassword=PLANTED3&sslmode=require"
     environment = {"KEYSTEWARD_DATABASE_URL": url, "KEYSTEWARD_PEPPERS": PEPPERS}
     found = Settings.from_environment(environment)
     described = {each.name: each for each in found.describe(environment)}
     assert list(described) == [each.name for each in SETTINGS]
     text = repr(described) + repr(found)
-    assert "SECRET" not in text
+    assert "PLANTED" not in text
     assert base64.b64encode(b"p" * 32).decode() not in text
     assert described["KEYSTEWARD_DATABASE_URL"].value == (
         "postgresql://u:***@db/k?password=***&sslmode=require&sslpassword=***"
