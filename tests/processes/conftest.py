@@ -43,19 +43,25 @@ class LiveServer:
     def root(self) -> str:
         return self.environment["KEYSTEWARD_PUBLIC_URL"]
 
+    @property
+    def log(self) -> Path:
+        """What it has printed."""
+        return Path(self.environment["KEYSTEWARD_DATA_DIR"]) / "serve.log"
+
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [*KEYSTEWARD, "serve"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # Into a file: a pipe that nobody reads stands the server still once it is full.
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*KEYSTEWARD, "serve"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                assert self.process.stdout is not None
-                raise AssertionError(f"the server ended: {self.process.stdout.read().decode()}")
+                raise AssertionError(f"the server ended: {self.log.read_text()}")
             try:
                 if httpx2.get(f"{self.root}/readyz").status_code == 200:
                     return
