@@ -84,10 +84,12 @@ class AskingMachine(LifecycleMachine):
     @invariant()
     def the_model_is_right(self) -> None:
         known = [*getattr(self, "asked", ()), (Question(method="GET", path="/orders/7"), "nginx")]
-        for key in self.model.keys.values():
-            for secret in key.secrets:
-                for question, by in known:
-                    self.compare(key, secret, question, by)
+        shown = [(key, each) for key in self.model.keys.values() for each in key.secrets]
+        dead = [each for each in shown if each[0].final is not None]
+        # Of the dead ones the last: whatever is asked of them, the answer is the same.
+        for key, secret in [*(each for each in shown if each not in dead), *dead[-2:]]:
+            for question, by in known:
+                self.compare(key, secret, question, by)
         # What the gate writes down of dead secrets is written before the next step.
         self.tenant.flask.extensions[AFTERWARDS].settle()
 
@@ -147,7 +149,7 @@ def asked(found: Callable[..., Tenant], *, runs: int, length: int) -> Counter[st
 
 
 def test_the_gate_says_what_the_rules_say(found: Callable[..., Tenant]) -> None:
-    said = asked(found, runs=2, length=12)
+    said = asked(found, runs=2, length=20)
     print(said)
     assert said.total() > 0
 
