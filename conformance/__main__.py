@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import signal
 import sys
@@ -12,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 
+from conformance.arguments import Refused, at_least_one, ensure_folders, read_token, read_url
 from conformance.exchange import ServerUnreachable, Target, open_target
 from conformance.findings import Finding
 from conformance.progress import Progress
@@ -27,10 +26,6 @@ AT_FAULT: Final = 1
 NOT_RUN: Final = 2
 
 _TOKEN_VARIABLE: Final = "CONFORMANCE_TOKEN"  # noqa: S105 - the name of it
-
-
-class Refused(Exception):
-    """The run cannot or must not begin; the message says why and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,10 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         token = _token(asked)
         suites = [load_suite(name) for name in dict.fromkeys(asked.suite)]
-        target = open_target(_url(asked.url), token)
-        for path in (asked.report, asked.json):
-            if path is not None and not path.resolve().parent.is_dir():
-                raise Refused(f"there is no folder for {path}")
+        url = read_url(asked.url, option="--url", example="https://example.com/scim/v2")
+        target = open_target(url, token)
+        ensure_folders(asked.report, asked.json)
         _ensure_no_users(target, allowed=asked.allow_existing_users)
     except (Refused, SuiteMissing, ServerUnreachable, httpx2.InvalidURL) as error:
         progress.problem(str(error))
@@ -124,30 +118,7 @@ def _ensure_no_users(target: Target, *, allowed: bool) -> None:
 def _token(asked: argparse.Namespace) -> str:
     if asked.token is not None and asked.token_file is not None:
         raise Refused("give --token-file or --token, not both")
-    token: str | None = asked.token
-    if asked.token_file is not None:
-        try:
-            token = asked.token_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refused(f"the token cannot be read from {asked.token_file}: {error}") from error
-    token = (token if token is not None else os.environ.get(_TOKEN_VARIABLE, "")).strip()
-    if not token:
-        raise Refused(f"no token: give --token-file, or set {_TOKEN_VARIABLE} in the environment")
-    if not (token.isascii() and token.isprintable()):
-        raise Refused("the token has characters that no HTTP header can carry")
-    return token
-
-
-def _url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-    except ValueError as error:
-        raise Refused(f"not a URL: {text}") from error
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise Refused("--url takes the base URL of a SCIM service, such as https://example.com/scim/v2")
-    if "@" in url.netloc or url.query or url.fragment:
-        raise Refused("--url takes no user, query or fragment: a credential goes into --token-file")
-    return text
+    return read_token(asked.token_file, _TOKEN_VARIABLE, option="--token-file", given=asked.token)
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
@@ -184,20 +155,13 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=1, help="decides all that is chosen by chance; default: 1"
     )
     parser.add_argument(
-        "--employees", type=_at_least_one, default=25, help="size of the virtual company; default: 25"
+        "--employees", type=at_least_one, default=25, help="size of the virtual company; default: 25"
     )
-    parser.add_argument("--days", type=_at_least_one, default=60, help="days of its life; default: 60")
+    parser.add_argument("--days", type=at_least_one, default=60, help="days of its life; default: 60")
     parser.add_argument(
         "--allow-existing-users", action="store_true", help="run even though the server has users"
     )
     return parser
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,19 +43,25 @@ class LiveServer:
     def root(self) -> str:
         return self.environment["KEYSTEWARD_PUBLIC_URL"]
 
+    @property
+    def log(self) -> Path:
+        """What it has printed."""
+        return Path(self.environment["KEYSTEWARD_DATA_DIR"]) / "serve.log"
+
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [*KEYSTEWARD, "serve"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        # Into a file: a pipe that nobody reads stands the server still once it is full.
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*KEYSTEWARD, "serve"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                assert self.process.stdout is not None
-                raise AssertionError(f"the server ended: {self.process.stdout.read().decode()}")
+                raise AssertionError(f"the server ended: {self.log.read_text()}")
             try:
                 if httpx2.get(f"{self.root}/readyz").status_code == 200:
                     return
@@ -100,22 +107,33 @@ class LiveServer:
 
 @pytest.fixture
 def new_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
-    """Return what sets up a server, with settings of its own, and starts it unless told not to."""
+    """Return what sets up a server, with settings of its own, and starts it unless told not to.
+
+    ``beside`` makes it another node of an installation, on the same database.
+    """
     servers: list[LiveServer] = []
 
-    def make(*, start: bool = True, **settings: str) -> LiveServer:
+    def make(*, start: bool = True, beside: LiveServer | None = None, **settings: str) -> LiveServer:
         port = free_port()
+        folder = tmp_path / f"data{len(servers)}"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("KEYSTEWARD_")},
-            "KEYSTEWARD_DATA_DIR": str(tmp_path / f"data{len(servers)}"),
+            "KEYSTEWARD_DATA_DIR": str(folder),
             "KEYSTEWARD_PORT": str(port),
             "KEYSTEWARD_PUBLIC_URL": f"http://127.0.0.1:{port}",
             **settings,
         }
-        printed = subprocess.run(
-            [*KEYSTEWARD, "init", "--json"], env=environment, capture_output=True, check=True
-        )
-        server = LiveServer(environment, json.loads(printed.stdout))
+        if beside is None:
+            printed = subprocess.run(
+                [*KEYSTEWARD, "init", "--json"], env=environment, capture_output=True, check=True
+            )
+            server = LiveServer(environment, json.loads(printed.stdout))
+        else:
+            # Of what an installation has on its own disk, another node needs the peppers and nothing else.
+            folder.mkdir(mode=0o700)
+            shutil.copy(Path(beside.environment["KEYSTEWARD_DATA_DIR"]) / "peppers.json", folder)
+            environment["KEYSTEWARD_DATABASE_URL"] = beside.environment["KEYSTEWARD_DATABASE_URL"]
+            server = LiveServer(environment, beside.credentials)
         servers.append(server)
         if start:
             server.start()

@@ -1,135 +1,123 @@
-"""P1: a verification that starts after a SCIM answer was sent sees that change, in every worker process."""
+"""P1: a verification that starts after a SCIM answer was sent sees that change, on every node and process."""
 
 from __future__ import annotations
 
-import multiprocessing
-import random
-import time
-from collections.abc import Callable
-from multiprocessing.sharedctypes import Synchronized
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from conformance.deadline.routes import ROUTES
 from tests.processes.conftest import LiveServer
-from tests.processes.directory_of_people import Holder, patch, populate
-
-LEAVERS = 200
-VERIFIERS = 3
-NEIGHBOURHOOD = 4
-"""Verifications aim at the keys next to the one that is being withdrawn, where a late answer would show."""
-
-# What identity providers send to deactivate; see the Okta and Entra facts.
-WITHDRAWALS: list[Callable[[httpx2.Client, str], httpx2.Response]] = [
-    lambda scim, user: patch(scim, f"/Users/{user}", {"op": "replace", "value": {"active": False}}),
-    lambda scim, user: patch(scim, f"/Users/{user}", {"op": "Replace", "path": "active", "value": "False"}),
-    lambda scim, user: scim.delete(f"/Users/{user}"),
-    lambda scim, user: patch(scim, f"/Users/{user}", {"op": "remove", "path": "entitlements"}),
-]
+from tests.processes.deadline_run import DeadlineRun, run_deadline
 
 
-def verify(
-    root: str,
-    gate_token: str,
-    secrets: list[str],
-    current: Synchronized[int],
-    seed: int,
-    results: Any,
-) -> None:
-    """Verify keys around the current one until told to stop; report (start, which key, status)."""
-    chosen = random.Random(seed)
-    seen: list[tuple[int, int, int]] = []
-    with httpx2.Client(base_url=root, headers={"X-Gate-Authorization": f"Bearer {gate_token}"}) as gate:
-        while (here := current.value) >= 0:
-            which = min(max(here + chosen.randint(-NEIGHBOURHOOD, NEIGHBOURHOOD), 0), len(secrets) - 1)
-            started = time.monotonic_ns()
-            answer = gate.get("/gate/verify", headers={"Authorization": f"Bearer {secrets[which]}"})
-            seen.append((started, which, answer.status_code))
-    results.put(seen)
-
-
-def withdraw_under_load(
-    server: LiveServer, holders: list[Holder]
-) -> tuple[list[int], list[tuple[int, int, int]]]:
-    """Withdraw every holder's right while verifiers ask; return the times of the 2xx, and what they saw."""
-    context = multiprocessing.get_context("spawn")
-    current = context.Value("i", 0)
-    results = context.Queue()
-    verifiers = [
-        context.Process(
-            target=verify,
-            args=(
-                server.root,
-                server.credentials["gate"]["token"],
-                [holder.secret for holder in holders],
-                current,
-                seed,
-                results,
-            ),
-        )
-        for seed in range(VERIFIERS)
-    ]
-    for verifier in verifiers:
-        verifier.start()
-    answered = []
-    with server.scim() as scim:
-        for number, holder in enumerate(holders):
-            current.value = number
-            answer = WITHDRAWALS[number % len(WITHDRAWALS)](scim, holder.user_id)
-            answered.append(time.monotonic_ns())
-            assert answer.status_code in (200, 204), answer.text
-    current.value = -1
-    seen = [each for _ in verifiers for each in results.get(timeout=60)]
-    for verifier in verifiers:
-        verifier.join()
-    return answered, seen
-
-
-def judge(answered: list[int], seen: list[tuple[int, int, int]]) -> dict[str, Any]:
-    after = [(start, which, status) for start, which, status in seen if start > answered[which]]
-    return {
-        "verifications": len(seen),
-        "accepted before": len(
-            {which for start, which, status in seen if start <= answered[which] and status == 200}
-        ),
-        "denied after": len({which for _, which, status in after if status == 401 or status == 403}),
-        "late": [each for each in after if each[2] == 200],
-        "odd": {status for _, _, status in seen} - {200, 401, 403},
-    }
+def assert_none_late(run: DeadlineRun, withdrawals: int, nodes: int) -> None:
+    print(run.printed)
+    assert run.code == 0, run.printed
+    assert run.report["lateAccepts"] == 0
+    assert run.report["answers"].keys() <= {"200", "401", "403"}
+    # The load was there: besides what the one who withdraws asks, others asked of each key, before and after.
+    assert run.report["decisions"] > 4 * nodes * withdrawals
+    assert run.report["blind"] == []
+    routes = run.report["routes"]
+    assert routes.keys() == {"all", *(each.name for each in ROUTES)}
+    assert routes["all"]["withdrawals"] == withdrawals
+    for route in routes.values():
+        assert route["firstDeny"]["count"] == route["lastAccept"]["count"] == route["withdrawals"]
+    assert run.report["stayed"] == []
 
 
 def test_no_verification_that_starts_after_the_answer_is_accepted(
-    new_server: Callable[..., LiveServer],
+    new_server: Callable[..., LiveServer], tmp_path: Path
 ) -> None:
     server = new_server(KEYSTEWARD_WORKERS="2")
-    with server.scim() as scim, server.operator() as operator:
-        holders = populate(scim, operator, LEAVERS)
-    judged = judge(*withdraw_under_load(server, holders))
-    print(judged)
-    assert judged["late"] == []
-    assert judged["odd"] == set()
-    # The load was there: most keys were seen alive before, and most were asked about again afterwards.
-    assert judged["accepted before"] > LEAVERS / 2
-    assert judged["denied after"] > LEAVERS / 2
+    assert_none_late(run_deadline(tmp_path, server, withdrawals=48, workers=3), 48, 1)
 
 
-def test_the_same_with_postgresql(new_server: Callable[..., LiveServer], postgresql_url: str) -> None:
-    server = new_server(KEYSTEWARD_WORKERS="2", KEYSTEWARD_DATABASE_URL=postgresql_url)
-    with server.scim() as scim, server.operator() as operator:
-        holders = populate(scim, operator, 60)
-    judged = judge(*withdraw_under_load(server, holders))
-    print(judged)
-    assert judged["late"] == []
-    assert judged["odd"] == set()
-    assert judged["accepted before"] > 30
+def test_the_same_with_postgresql_on_two_nodes(
+    new_server: Callable[..., LiveServer], postgresql_url: str, tmp_path: Path
+) -> None:
+    first = new_server(KEYSTEWARD_DATABASE_URL=postgresql_url)
+    second = new_server(beside=first)
+    run = run_deadline(tmp_path, first, first.root, second.root, withdrawals=36, workers=3)
+    assert_none_late(run, 36, 2)
+    # The second is a node of the same installation.
+    with second.gate() as gate:
+        assert gate.get("/gate/verify").headers["X-Auth-Reason"] == "no_key"
 
 
-def test_the_harness_sees_a_late_accept() -> None:
-    judged = judge([100, 200], [(90, 0, 200), (150, 0, 200), (150, 1, 200), (250, 1, 401)])
-    assert judged["late"] == [(150, 0, 200)]
-    assert judged["denied after"] == 1
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_thousand_withdrawals(new_server: Callable[..., LiveServer], tmp_path: Path) -> None:
+    server = new_server(KEYSTEWARD_WORKERS="2")
+    assert_none_late(run_deadline(tmp_path, server, withdrawals=1000, workers=8), 1000, 1)
 
 
-if __name__ == "__main__":
-    pytest.main([__file__])
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_thousand_withdrawals_with_postgresql_on_two_nodes(
+    new_server: Callable[..., LiveServer], postgresql_url: str, tmp_path: Path
+) -> None:
+    first = new_server(KEYSTEWARD_DATABASE_URL=postgresql_url)
+    second = new_server(beside=first)
+    run = run_deadline(tmp_path, first, first.root, second.root, withdrawals=1000, workers=8)
+    assert_none_late(run, 1000, 2)
+
+
+@contextmanager
+def caching_proxy(server: LiveServer) -> Iterator[str]:
+    """Stand between gateways and the gate, and say again what was allowed once: what P1 rules out."""
+    allowed: set[str] = set()
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            key = self.headers["Authorization"]
+            if key not in allowed:
+                with httpx2.Client(base_url=server.root) as gate:
+                    names = ("Authorization", "X-Gate-Authorization")
+                    answer = gate.get(self.path, headers={name: self.headers[name] for name in names})
+                if answer.status_code == 200:
+                    allowed.add(key)
+            self.send_response(200 if key in allowed else answer.status_code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{proxy.server_address[1]}"
+    proxy.shutdown()
+    proxy.server_close()
+
+
+def test_the_harness_sees_a_late_accept_and_where_it_was(
+    new_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    server = new_server()
+    with caching_proxy(server) as proxy:
+        run = run_deadline(
+            tmp_path,
+            server,
+            server.root,
+            proxy,
+            withdrawals=3,
+            workers=2,
+            route="delete",
+            report=str(tmp_path / "deadline.html"),
+        )
+    assert run.code == 1, run.printed
+    assert run.report["routes"]["delete"]["lateAccepts"] == run.report["lateAccepts"] >= 3
+    assert {each["node"] for each in run.report["late"]} == {proxy}
+    assert all(each["milliseconds"] > 0 for each in run.report["late"])
+    page = (tmp_path / "deadline.html").read_text(encoding="utf-8")
+    assert page.count('class="late"') == 3
+    assert not any(each["token"] in page for each in server.credentials.values() if "token" in each)
