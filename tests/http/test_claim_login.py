@@ -250,12 +250,6 @@ def test_a_login_of_one_tenant_opens_nothing_of_another(
     keys = {each.tenant.id: issued_key(each.tenant, name=name) for each in (company, other)}
     person = provider.person(name)
     browser = company.browser()
-    asked = company.sent(browser)
-    with provider.logged_in(person):
-        back = urlsplit(httpx2.get(asked).headers["Location"])
-    # What one tenant's provider said, brought to the other tenant's door.
-    assert browser.get(f"/my/logged-in/{other.tenant.id}?{back.query}").status_code == 403
-    browser = company.browser()
     assert company.come_back(browser, company.sent(browser), person).status_code == 303
     listed = browser.get("/my/keys").text
     assert keys[company.tenant.id] in listed
@@ -263,6 +257,12 @@ def test_a_login_of_one_tenant_opens_nothing_of_another(
     assert claim(browser, keys[other.tenant.id]).status_code == 404
     with browser.session_transaction("/my/keys") as session:
         assert session["tenant"] == company.tenant.id
+    # What one tenant's provider said, brought to the other tenant's door.
+    browser = company.browser()
+    asked = company.sent(browser)
+    with provider.logged_in(person):
+        back = urlsplit(httpx2.get(asked).headers["Location"])
+    assert browser.get(f"/my/logged-in/{other.tenant.id}?{back.query}").status_code == 403
     users = [
         each.tenant.operator.get("/events", limit=1000).get_json()["Resources"] for each in (company, other)
     ]

@@ -55,7 +55,7 @@ def live_through(
 
 @pytest.mark.parametrize("letter", CONFIGURATIONS)
 def test_directory_grants_and_keys_follow(new_server: Callable[..., LiveServer], letter: str) -> None:
-    connector = live_through(new_server(), letter, 8, 36, daily=True)
+    connector = live_through(new_server(), letter, 14, 34, daily=True)
     tried = {requirement.id for requirement in connector.journal.passed}
     assert {"entra-burst", "entra-manager", "entra-directory-users"} <= tried
 

@@ -25,16 +25,16 @@ def test_the_suite_passes_in_the_field_dialect(new_server: Callable[..., LiveSer
     target = connect(new_server(), "field")
     findings = list(load_suite("okta").run(target, Options(employees=6, days=20)))
     assert counting_against(findings) == []
-    assert len(findings) > 20
+    assert len(findings) >= 20
     assert target.clean_up() == []
 
 
 def live_through(
-    server: LiveServer, mode: Mode, employees: int, days: int, *, daily: bool = False
+    server: LiveServer, mode: Mode, employees: int, days: int, *, seed: int = 1, daily: bool = False
 ) -> OktaConnector:
     """Play a company's life in the okta dialect, and compare directory, grants and keys with its truth."""
     offer(server)
-    company = Company(1, employees, "okta")
+    company = Company(seed, employees, "okta")
     connector = OktaConnector(connect(server, "okta"), company, mode)
     connector.enable()
     mapped = list(connector.truth.groups)
@@ -51,7 +51,8 @@ def live_through(
 def test_directory_grants_and_keys_follow_a_company(
     new_server: Callable[..., LiveServer], mode: Mode
 ) -> None:
-    connector = live_through(new_server(), mode, 8, 45, daily=True)
+    # In the life of this seed somebody whose account is long gone is hired again.
+    connector = live_through(new_server(), mode, 5, 38, seed=24, daily=True)
     tried = {requirement.id for requirement in connector.journal.passed}
     assert {
         "okta-entitlement-discovery",
