@@ -51,6 +51,8 @@ def create_app(settings: Settings) -> Flask:
     from app.directory.follow_up_worker import FollowUpWorker
     from app.gate import verify
     from app.gate.afterwards import Afterwards
+    from app.gate.unrecorded import Unrecorded
+    from app.gate.verification import Gate
     from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
     from app.operator import claims_face, clients_face, plan_face, revocation
@@ -131,8 +133,9 @@ def create_app(settings: Settings) -> Flask:
     )
     flask.extensions[ERASING] = Erasing(store)
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
-    gate = Protector(store, peppers, header=verify.GATE_HEADER)
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
-    flask.register_blueprint(verify.blueprint(store, peppers, gate.acquire, afterwards))
+    gate = Gate(store, peppers, afterwards, Unrecorded())
+    gateways = Protector(store, peppers, header=verify.GATE_HEADER)
+    flask.register_blueprint(verify.blueprint(gate, gateways.acquire))
     return flask

@@ -17,13 +17,10 @@ from werkzeug.http import http_date
 
 from app.access.credentials import Credential
 from app.access.protector import Unauthenticated
-from app.gate.afterwards import Afterwards
-from app.gate.decision import Allow, Call, Deny, Holding, decide
-from app.gate.lookup import look_up
+from app.gate.decision import Allow, Call, Deny, Holding
 from app.gate.reasons import Reason
-from app.store.peppers import PepperMissing, Peppers
-from app.store.secrets import Secret, SecretMalformed, parse
-from app.store.unit_of_work import ClockAbsurd, Store, new_id
+from app.gate.verification import Gate, Verdict
+from app.store.unit_of_work import new_id
 
 log = logging.getLogger(__name__)
 
@@ -35,84 +32,56 @@ METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "T
 REALM: Final = "api"
 
 
-def blueprint(
-    store: Store, peppers: Peppers, acquire: Callable[[str], Credential], afterwards: Afterwards
-) -> Blueprint:
+def blueprint(gate: Gate, acquire: Callable[[str], Credential]) -> Blueprint:
     """Return ``/gate/verify``, and below it the path that Envoy appends.
 
     :param acquire: returns the gateway's credential for a scope, or raises ``Unauthenticated``.
-    :param afterwards: takes what is left to be written after an answer.
     """
-    gate = Blueprint("gate", __name__)
+    face = Blueprint("gate", __name__)
 
-    def answer(path: str | None) -> Response:
-        try:
-            decision = _decision(store, peppers, acquire, afterwards, path)
-        except Exception:
-            # Whatever fails, fails closed (P5); the key is in no local variable of a logged frame's message.
-            log.exception("a verification failed")
-            decision = Deny(Reason.STORE_UNAVAILABLE)
-        return _allowed(decision) if isinstance(decision, Allow) else _denied(decision)
+    def answer(below: bool) -> Response:
+        verdict = _verdict(gate, acquire, below)
+        decision = verdict.decision
+        response = _allowed(decision) if isinstance(decision, Allow) else _denied(decision)
+        response.headers["X-Auth-Decision-Id"] = verdict.id
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
-    @gate.route("/gate/verify", methods=METHODS, provide_automatic_options=False)
+    @face.route("/gate/verify", methods=METHODS, provide_automatic_options=False)
     def verify() -> Response:
-        return answer(None)
+        return answer(below=False)
 
-    @gate.route("/gate/verify/", defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
-    @gate.route("/gate/verify/<path:path>", methods=METHODS, provide_automatic_options=False)
+    @face.route("/gate/verify/", defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
+    @face.route("/gate/verify/<path:path>", methods=METHODS, provide_automatic_options=False)
     def verify_below(path: str) -> Response:
-        return answer(path)
+        return answer(below=True)
 
-    return gate
+    return face
 
 
-def _decision(
-    store: Store,
-    peppers: Peppers,
-    acquire: Callable[[str], Credential],
-    afterwards: Afterwards,
-    path: str | None,
-) -> Allow | Deny:
+def _verdict(gate: Gate, acquire: Callable[[str], Credential], below: bool) -> Verdict:
     try:
         gateway = acquire("gate")
+        keys = _presented(request.headers)
+        call = _call(below)
     except Unauthenticated:
-        return Deny(Reason.GATE_UNAUTHENTICATED)
-    presented = _presented(request.headers)
-    if isinstance(presented, Deny):
-        return presented
-    try:
-        found = look_up(store, peppers, gateway.tenant_id, presented)
-    except ClockAbsurd:
-        return Deny(Reason.CLOCK_ABSURD)
-    except PepperMissing:
-        return Deny(Reason.PEPPER_MISSING)
-    if found is None:
-        return Deny(Reason.KEY_UNKNOWN)
-    decision = decide(found.holding, _call(path is not None), found.now)
-    if found.move is not None:
-        afterwards.note_move(found.move)
-    if isinstance(decision, Deny):
-        afterwards.note_denial(decision, found.now, gateway.actor)
-    return decision
+        return Verdict(new_id(), Deny(Reason.GATE_UNAUTHENTICATED))
+    except Exception:
+        # Whatever fails, fails closed (P5).
+        log.exception("a gateway's credential was not found out")
+        return Verdict(new_id(), Deny(Reason.STORE_UNAVAILABLE))
+    if len(keys) > 1:
+        return gate.refuse(gateway, Reason.KEYS_CONFLICT, call, face="verify")
+    return gate.judge(gateway, next(iter(keys), None), call, face="verify")
 
 
-def _presented(headers: Headers) -> Secret | Deny:
-    """Return the caller's key: ``Authorization: Bearer`` or ``X-API-Key``, one key and no more."""
+def _presented(headers: Headers) -> set[str]:
+    """Return the caller's keys: ``Authorization: Bearer`` or ``X-API-Key``."""
     texts = set()
     for value in _values(headers, "Authorization"):
         scheme, _, credential = value.partition(" ")
         texts.add(credential.strip() if scheme.lower() == "bearer" and credential else value)
-    texts |= _values(headers, "X-API-Key")
-    if not texts:
-        return Deny(Reason.NO_KEY)
-    if len(texts) > 1:
-        return Deny(Reason.KEYS_CONFLICT)
-    # RFC 8959: a credential may come as a URI of this scheme.
-    text = texts.pop().removeprefix("secret-token:")
-    try:
-        return parse(text)
-    except SecretMalformed:
-        return Deny(Reason.KEY_MALFORMED)
+    return texts | _values(headers, "X-API-Key")
 
 
 def _values(headers: Headers, name: str) -> set[str]:
@@ -164,7 +133,7 @@ def _allowed(decision: Allow) -> Response:
     scopes = dict.fromkeys(scope for right in decision.rights for scope in right.scopes)
     response.headers["X-Auth-Scopes"] = " ".join(_safe(scope) for scope in scopes)
     _tell_rotation(response, holding)
-    return _marked(response)
+    return response
 
 
 def _denied(decision: Deny) -> Response:
@@ -190,7 +159,7 @@ def _denied(decision: Deny) -> Response:
         response.headers["WWW-Authenticate"] = f'Bearer realm="{REALM}", error="insufficient_scope"'
     if decision.holding is not None and (reason.status == 403 or reason is Reason.SECRET_ROTATED):
         _tell_rotation(response, decision.holding)
-    return _marked(response)
+    return response
 
 
 def _tell_rotation(response: Response, holding: Holding) -> None:
@@ -198,12 +167,6 @@ def _tell_rotation(response: Response, holding: Holding) -> None:
     if holding.secret_replaced_at is not None and holding.secret_ends_at is not None:
         response.headers["Deprecation"] = f"@{holding.secret_replaced_at // 1_000_000}"
         response.headers["Sunset"] = http_date(holding.secret_ends_at // 1_000_000)
-
-
-def _marked(response: Response) -> Response:
-    response.headers["X-Auth-Decision-Id"] = new_id()
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def _safe(text: str) -> str:

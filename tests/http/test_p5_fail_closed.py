@@ -44,7 +44,7 @@ def test_a_store_that_fails_after_the_gateway_was_let_in_denies(
     def failing(*_: object) -> None:
         raise sa.exc.OperationalError("select", {}, Exception("disk I/O error"))
 
-    monkeypatch.setattr("app.gate.verify.look_up", failing)
+    monkeypatch.setattr("app.gate.verification.look_up", failing)
     assert tenant.verify(key) == "store_unavailable"
 
 
