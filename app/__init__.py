@@ -19,6 +19,9 @@ FOLLOW_UPS: Final = "keysteward.follow_ups"
 AFTERWARDS: Final = "keysteward.afterwards"
 """Among them: what verifications left to be written, which a thread of the process does beside serving."""
 
+VERIFY: Final = "keysteward.verify"
+"""Among them: what answers gateways, which the hot door asks past Flask."""
+
 ERASING: Final = "keysteward.erasing"
 """Among them: what erases secrets and requests that are kept for a short time only."""
 
@@ -49,8 +52,10 @@ def create_app(settings: Settings) -> Flask:
     from app.claiming import link_face
     from app.claiming.consumer_face import ConsumerFace
     from app.directory.follow_up_worker import FollowUpWorker
-    from app.gate import verify
     from app.gate.afterwards import Afterwards
+    from app.gate.unrecorded import Unrecorded
+    from app.gate.verification import Gate
+    from app.gate.verify import Verify
     from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
     from app.operator import claims_face, clients_face, plan_face, revocation
@@ -131,8 +136,10 @@ def create_app(settings: Settings) -> Flask:
     )
     flask.extensions[ERASING] = Erasing(store)
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
-    gate = Protector(store, peppers, header=verify.GATE_HEADER)
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
-    flask.register_blueprint(verify.blueprint(store, peppers, gate.acquire, afterwards))
+    gate = Gate(store, peppers, afterwards, Unrecorded())
+    verify = Verify(gate)
+    flask.extensions[VERIFY] = verify
+    flask.register_blueprint(verify.blueprint())
     return flask

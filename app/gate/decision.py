@@ -54,12 +54,16 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked: the audiences and scopes that must all be met, and the call itself when it is known."""
+    """What is asked: the audiences and scopes that must all be met, and the call itself when it is known.
+
+    ``client``: the address of the caller of the API, as text, when it is known.
+    """
 
     audiences: frozenset[str]
     scopes: frozenset[str]
     method: str | None
     path: str | None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

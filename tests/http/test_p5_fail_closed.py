@@ -11,6 +11,7 @@ from flask import Flask
 from app import create_app
 from app.settings import Settings
 from app.store import tables
+from app.store.prepared_reads import StoreUnavailable
 from tests.http.conftest import Key, Tenant
 
 
@@ -38,13 +39,14 @@ def test_a_store_that_does_not_answer_denies(
         assert asked_of(create_app(elsewhere), tenant, key) == (403, "store_unavailable")
 
 
+@pytest.mark.parametrize("failure", [StoreUnavailable("disk I/O error"), RuntimeError("anything else")])
 def test_a_store_that_fails_after_the_gateway_was_let_in_denies(
-    tenant: Tenant, key: Key, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, key: Key, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     def failing(*_: object) -> None:
-        raise sa.exc.OperationalError("select", {}, Exception("disk I/O error"))
+        raise failure
 
-    monkeypatch.setattr("app.gate.verify.look_up", failing)
+    monkeypatch.setattr("app.gate.current.State.key", failing)
     assert tenant.verify(key) == "store_unavailable"
 
 

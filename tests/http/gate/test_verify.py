@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
+from werkzeug.test import Client, TestResponse
 
+from app import VERIFY
+from app.gate.door import Door
 from app.gate.reasons import Reason
 from app.store.secrets import mint
 from tests.http.conftest import Key, Tenant
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "gateways.md"
+
+
+def nobody(environ: Any, start_response: Any) -> list[bytes]:
+    """Answer what the door leaves to others."""
+    start_response("418 I'm a teapot", [])
+    return [b""]
+
+
+@pytest.fixture(params=["door", "view"])
+def tenant(request: pytest.FixtureRequest, tenant: Tenant) -> Tenant:
+    """Return the tenant with a gateway that asks by the hot door, with no Flask behind it, or by the view."""
+    if request.param == "view":
+        return tenant
+    client: Any = Client(Door(tenant.flask.extensions[VERIFY], nobody))
+    return replace(tenant, gate=replace(tenant.gate, client=client))
 
 
 @pytest.fixture
@@ -151,3 +169,31 @@ def test_the_document_lists_every_reason() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for reason in Reason:
         assert f"| `{reason.code}` | {reason.status} | {reason.description} |" in text
+
+
+def test_the_door_leaves_other_paths_to_others(tenant: Tenant) -> None:
+    door = Client(Door(tenant.flask.extensions[VERIFY], nobody))
+    for path in ("/", "/gate", "/gate/verifying", "/gate/verif", "/healthz"):
+        assert door.get(path).status_code == 418, path
+    for path in ("/gate/verify", "/gate/verify/", "/gate/verify/healthz"):
+        assert door.get(path).status_code == 403, path
+
+
+def test_an_answer_to_head_has_no_body(tenant: Tenant) -> None:
+    answer = ask(tenant, method="HEAD")
+    assert (answer.status_code, answer.get_data()) == (401, b"")
+    assert int(answer.headers["Content-Length"]) == len(ask(tenant).get_data())
+
+
+def test_garbage_costs_no_statement(tenant: Tenant, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(tenant, **nginx(key)).status_code == 200
+    touched: list[object] = []
+    for name in ("_Sqlite", "_Postgresql"):
+        for method in ("version", "rows"):
+            monkeypatch.setattr(
+                f"app.store.prepared_reads.{name}.{method}", lambda *call, **_: touched.append(call)
+            )
+    for text in (f"{key.secret[:-1]}-", "a" * 5000, "\xe9" * 80, f"{key.secret[:-6]}000000"):
+        answer = ask(tenant, Authorization=f"Bearer {text}")
+        assert (answer.status_code, answer.headers["X-Auth-Reason"]) == (401, "key_malformed")
+    assert touched == []

@@ -1,0 +1,165 @@
+"""The servers that are measured side by side: one process each, all under granian with the same settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from app import create_app
+from app.bodies import KnownLength
+from app.gate.afterwards import Afterwards
+from app.gate.door import Door
+from app.gate.recorder import Verification
+from app.gate.verification import Gate
+from app.gate.verify import Verify
+from app.store.engine import create_engine
+from app.store.unit_of_work import Store
+from benchmarks.scene import settings_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+THREADS: Final = 8
+
+
+class AppendingRecorder:
+    """Appends a line for each verification to a file of the process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / f"records-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def record(self, verification: Verification) -> None:
+        """Append it, in one write that a killed process leaves whole."""
+        v = verification
+        os.write(
+            self._file,
+            f"{v.id}\t{v.at}\t{v.tenant_id}\t{v.face}\t{v.actor}\t{v.allowed}\t{v.reason}\t{v.key_id}\t"
+            f"{v.secret_id}\t{v.consumer_id}\t{v.entitlements}\t{v.method}\t{v.path!r}\t{v.client}\t{v.took}\n".encode(),
+        )
+
+
+def empty(folder: Path) -> WSGIApplication:
+    """Return a WSGI callable that does nothing."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    return answer
+
+
+def empty_flask(folder: Path) -> WSGIApplication:
+    """Return a Flask application with a view that does nothing."""
+    flask = Flask("empty", static_folder=None)
+
+    @flask.get("/gate/verify")
+    def answer() -> str:
+        return ""
+
+    return flask
+
+
+def door(folder: Path) -> WSGIApplication:
+    """Return Keysteward as its workers run it, with a recorder that writes."""
+    settings = settings_of(folder)
+    return Door(_verify(folder), KnownLength(create_app(settings), settings.max_body_bytes))
+
+
+def view(folder: Path) -> WSGIApplication:
+    """Return the same as a view of Flask."""
+    flask = Flask("view", static_folder=None)
+    flask.register_blueprint(_verify(folder).blueprint())
+    return flask
+
+
+def _verify(folder: Path) -> Verify:
+    settings = settings_of(folder)
+    store = Store(create_engine(settings.database_url))
+    return Verify(Gate(store, settings.load_peppers(), Afterwards(store), AppendingRecorder(folder)))
+
+
+APPLICATIONS: Final[dict[str, Callable[[Path], WSGIApplication]]] = {
+    "empty": empty,
+    "empty_flask": empty_flask,
+    "door": door,
+    "view": view,
+}
+
+
+class Server:
+    """A running server of one of the applications."""
+
+    def __init__(self, application: str, folder: Path, workers: int) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: Final = int(probe.getsockname()[1])
+        command = [sys.executable, "-m", "benchmarks.servers", application, str(folder)]
+        self._process = subprocess.Popen([*command, str(self.port), str(workers)])
+        self._workers = workers
+
+    def wait(self) -> None:
+        """Wait until it answers.
+
+        :raises TimeoutError: when it does not within a minute.
+        """
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.05)
+        raise TimeoutError("a server did not come up")
+
+    def processor_seconds(self) -> float:
+        """Return how much time its processes have spent on processors."""
+        ticks = 0
+        for process in [self._process.pid, *_children(self._process.pid)]:
+            with suppress(OSError):
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _children(process: int) -> list[int]:
+    return [
+        int(child)
+        for task in Path(f"/proc/{process}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def _serve(application: str, folder: Path, port: int, workers: int) -> None:
+    Granian(
+        "measured",
+        address="127.0.0.1",
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=workers,
+        blocking_threads=THREADS,
+        websockets=False,
+        log_level=LogLevels.error,
+    ).serve(target_loader=lambda: APPLICATIONS[application](folder), wrap_loader=False)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

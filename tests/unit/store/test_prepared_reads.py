@@ -1,0 +1,108 @@
+"""What tells that something was committed to SQLite, and how a database that does not answer is found out."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.store.engine import create_engine
+from app.store.prepared_reads import PreparedReads, StoreUnavailable, prepared_reads
+
+COUNT = sa.select(sa.func.count().label("number")).select_from(sa.table("thing"))
+INSERT = "INSERT INTO thing VALUES (1)"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "database.sqlite3"
+    engine = create_engine(f"sqlite:///{made}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE thing (number INTEGER)")
+    engine.dispose()
+    return made
+
+
+@pytest.fixture
+def reads(path: Path) -> PreparedReads:
+    return prepared_reads(create_engine(f"sqlite:///{path}"))
+
+
+def number(reads: PreparedReads) -> int:
+    (row,) = reads.rows(reads.prepare(COUNT))
+    return int(row.number)
+
+
+def test_every_commit_by_whomever_changes_the_version(path: Path, reads: PreparedReads) -> None:
+    seen = [reads.version()]
+    assert reads.version() == seen[0]
+    with create_engine(f"sqlite:///{path}").begin() as connection:
+        connection.exec_driver_sql(INSERT)
+    seen.append(reads.version())
+    statement = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute({INSERT!r}); c.commit()"
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    seen.append(reads.version())
+    with sqlite3.connect(path) as other:
+        for mode in ("PASSIVE", "TRUNCATE"):
+            other.execute(f"PRAGMA wal_checkpoint({mode})")
+            other.execute(INSERT)
+            other.commit()
+            seen.append(reads.version())
+    assert len(set(seen)) == len(seen)
+    assert number(reads) == 4
+
+
+def test_what_is_not_committed_yet_changes_nothing(path: Path, reads: PreparedReads) -> None:
+    before = reads.version()
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute(INSERT)
+    assert (reads.version(), number(reads)) == (before, 0)
+    writer.execute("COMMIT")
+    assert (reads.version() != before, number(reads)) == (True, 1)
+
+
+def test_a_file_that_was_replaced_is_read(path: Path, reads: PreparedReads) -> None:
+    before = reads.version()
+    copy = path.with_name("restored.sqlite3")
+    with closing(sqlite3.connect(path)) as origin, closing(sqlite3.connect(copy)) as restored:
+        origin.backup(restored)
+        restored.execute(INSERT)
+        restored.commit()
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    shutil.move(copy, path)
+    assert reads.version() != before
+    assert number(reads) == 1
+
+
+def test_a_file_that_is_gone_is_an_outage_until_it_is_back(path: Path, reads: PreparedReads) -> None:
+    before = reads.version()
+    away = path.with_name("away")
+    path.rename(away)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            reads.version()
+    assert not path.exists()
+    away.rename(path)
+    assert reads.version() != before
+    assert number(reads) == 0
+
+
+def test_a_locked_file_is_an_outage_until_it_is_free(path: Path, reads: PreparedReads) -> None:
+    locking = sqlite3.connect(path, isolation_level=None)
+    locking.execute("PRAGMA locking_mode=EXCLUSIVE")
+    locking.execute("BEGIN EXCLUSIVE")
+    locking.execute(INSERT)
+    locking.execute("COMMIT")
+    with pytest.raises(StoreUnavailable):
+        reads.version()
+    locking.close()
+    reads.version()
+    assert number(reads) == 1
