@@ -19,6 +19,9 @@ FOLLOW_UPS: Final = "keysteward.follow_ups"
 AFTERWARDS: Final = "keysteward.afterwards"
 """Among them: what verifications left to be written, which a thread of the process does beside serving."""
 
+FOLDING: Final = "keysteward.folding"
+"""Among them: what folds decisions from the spool into the store."""
+
 ERASING: Final = "keysteward.erasing"
 """Among them: what erases secrets and requests that are kept for a short time only."""
 
@@ -49,13 +52,15 @@ def create_app(settings: Settings) -> Flask:
     from app.claiming import link_face
     from app.claiming.consumer_face import ConsumerFace
     from app.directory.follow_up_worker import FollowUpWorker
-    from app.gate import verify
+    from app.gate import metrics, verify
     from app.gate.afterwards import Afterwards
-    from app.gate.unrecorded import Unrecorded
+    from app.gate.folding import Folding
+    from app.gate.recorder import SpoolRecorder
+    from app.gate.spool import Spool
     from app.gate.verification import Gate
     from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
-    from app.operator import claims_face, clients_face, plan_face, revocation
+    from app.operator import claims_face, clients_face, plan_face, revocation, usage_face
     from app.operator import face as operator
     from app.operator.planner import Planner
     from app.operator.problems import problem_response
@@ -135,7 +140,12 @@ def create_app(settings: Settings) -> Flask:
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
-    gate = Gate(store, peppers, afterwards, Unrecorded())
+    spool = Spool(settings.data_dir / "spool", most_bytes=settings.spool_megabytes * 1_000_000)
+    flask.extensions[FOLDING] = Folding(store, spool)
+    flask.register_blueprint(usage_face.blueprint(store, protector.acquire))
+    flask.register_blueprint(metrics.blueprint(store, spool, settings.metrics_token))
+    recorder = SpoolRecorder(spool, required=settings.unrecorded_decisions == "deny")
+    gate = Gate(store, peppers, afterwards, recorder)
     gateways = Protector(store, peppers, header=verify.GATE_HEADER)
     flask.register_blueprint(verify.blueprint(gate, gateways.acquire))
     return flask

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from app import BACKLOG, ERASING, FOLLOW_UPS, WATCH, create_app
+from app import BACKLOG, ERASING, FOLDING, FOLLOW_UPS, WATCH, create_app
 from app.bodies import KnownLength
 from app.settings import SECRET_VARIABLES, Settings
 
@@ -28,5 +28,6 @@ def load() -> WSGIApplication:
     app.extensions[BACKLOG].start()
     app.extensions[FOLLOW_UPS].start()
     app.extensions[ERASING].start()
+    app.extensions[FOLDING].start()
     app.extensions[WATCH].start()
     return KnownLength(app, settings.max_body_bytes)

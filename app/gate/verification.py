@@ -12,7 +12,7 @@ from app.gate.decision import Allow, Call, Deny, decide
 from app.gate.limits import Limits, LimitState
 from app.gate.lookup import look_up
 from app.gate.reasons import Reason
-from app.gate.recorder import Recorder, Verification
+from app.gate.recorder import NotRecorded, Recorder, Verification
 from app.store.peppers import PepperMissing, Peppers
 from app.store.secrets import SecretMalformed, parse
 from app.store.unit_of_work import ClockAbsurd, Store, new_id, wall_clock
@@ -133,6 +133,9 @@ class Gate:
         )
         try:
             self._recorder.record(verification)
+        except NotRecorded:
+            # The recorder has said why, as often as is good.
+            decision = Deny(Reason.STORE_UNAVAILABLE)
         except Exception:
             log.exception("a verification was not recorded")
             decision = Deny(Reason.STORE_UNAVAILABLE)
