@@ -38,10 +38,10 @@ METRICS: Final = {
     "keysteward_store_up": "Whether the store answers; without it only the spool is told of.",
     "keysteward_decisions": "Decisions of this node, by face, outcome and reason.",
     "keysteward_decision_seconds": "How long this node took for its decisions, by face.",
+    "keysteward_follow_ups_waiting": "What changes of the directory left to do, of the whole database.",
     "keysteward_spool_bytes": "Size of this node's spool, whatever of it is folded.",
     "keysteward_spool_unfolded_bytes": "What of it is not in the store yet.",
     "keysteward_spool_oldest_unfolded_seconds": "Age of the oldest decision that is not in the store yet.",
-    "keysteward_follow_ups_waiting": "What changes of the directory left to do, of the whole database.",
 }
 """Every metric and what it says."""
 
