@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,8 +118,6 @@ def test_a_disk_without_space_refuses(spool: Spool, tmp_path: Path) -> None:
     segment = spool._segment
     assert segment is not None
     with open("/dev/full", "wb") as full:  # a real disk's ENOSPC
-        import os
-
         os.dup2(full.fileno(), segment.descriptor)
     with pytest.raises(SpoolUnwritable, match="No space left"):
         spool.append(b"{}")
@@ -148,3 +149,22 @@ def test_a_segment_that_somebody_removed_is_not_written_to_any_more(spool: Spool
     spool.tend()
     spool.append(b"{}")
     assert texts(spool) == [b"{}"]
+
+
+def test_recording_costs_a_few_times_what_writing_does(spool: Spool, tmp_path: Path) -> None:
+    recorder, one = SpoolRecorder(spool), verification("t")
+    line = b"\x1e" + encoded(one) + b"\n"
+    descriptor = os.open(tmp_path / "plain", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def fastest(call: Callable[[], object]) -> int:
+        # Of many, so that what else runs on the machine does not matter.
+        took = []
+        for _ in range(3_000):
+            started = time.perf_counter_ns()
+            call()
+            took.append(time.perf_counter_ns() - started)
+        return sorted(took)[len(took) // 10]
+
+    written = fastest(lambda: os.write(descriptor, line))
+    assert fastest(lambda: recorder.record(one)) < 12 * written
+    os.close(descriptor)
