@@ -12,6 +12,7 @@ import fcntl
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,6 +70,7 @@ class Spool:
         self._segment: _Segment | None = None
         self._full = False
         self._claim: int | None = None
+        self._node: str | None = None
         self._changing = threading.Lock()
 
     def append(self, text: bytes) -> None:
@@ -142,21 +144,18 @@ class Spool:
 
     def node(self) -> str:
         """Return the name of this node, which it gets when it is first asked for."""
-        path = self.folder / _NODE
-        try:
-            return path.read_text(encoding="ascii")
-        except FileNotFoundError:
-            self._make_folder()
-            hidden = self.folder / f".{new_id()}"
-            hidden.write_text(new_id(), encoding="ascii")
-            try:
+        if self._node is None:
+            path = self.folder / _NODE
+            if not path.exists():
+                self._make_folder()
+                hidden = self.folder / f".{new_id()}"
+                hidden.write_text(new_id(), encoding="ascii")
                 # Unlike a renaming, this fails where another process was first.
-                path.hardlink_to(hidden)
-            except FileExistsError:
-                pass
-            finally:
+                with suppress(FileExistsError):
+                    path.hardlink_to(hidden)
                 hidden.unlink()
-            return path.read_text(encoding="ascii")
+            self._node = path.read_text(encoding="ascii")
+        return self._node
 
     def _opened(self) -> _Segment:
         with self._changing:

@@ -18,8 +18,8 @@ from app.store.unit_of_work import Unit
 MOST_BATCHES: Final = 10_000
 """How many batches one search looks at, by what they say they are about."""
 
-_MOST_READ: Final = 100
-"""How many of them it opens."""
+MOST_READ: Final = 50_000
+"""How many decisions it reads in them, about, before it lets the caller ask again."""
 
 _PLACE: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})", re.ASCII)
 
@@ -83,24 +83,23 @@ def find_decisions(unit: Unit, wanted: DecisionFilter, *, after: str | None = No
     """
     sequence, number = _place(after)
     found: list[Decision] = []
-    opened = looked_at = 0
+    read = looked_at = 0
     for row in unit.execute(_batches(unit, wanted, sequence)):
         looked_at += 1
         if row.sequence != sequence:
             sequence, number = row.sequence, 0
         if wanted.key_id is not None and not _may_be_about(row.key_marks, wanted.key_id):
-            number = row.decisions
             continue
-        if opened == _MOST_READ:
+        if read >= MOST_READ:
             return Decisions(tuple(found), f"{sequence}.{number}")
-        opened += 1
+        read += row.decisions
         for record in _records(unit, row.sequence)[number:]:
             if len(found) == limit:
                 return Decisions(tuple(found), f"{sequence}.{number}")
             number += 1
             if wanted.accepts(record):
                 found.append(Decision(record, row.id))
-    return Decisions(tuple(found), f"{sequence}.{number}" if looked_at == MOST_BATCHES else None)
+    return Decisions(tuple(found), f"{sequence + 1}.0" if looked_at == MOST_BATCHES else None)
 
 
 def read_batch(unit: Unit, batch_id: str) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from app import FOLDING, create_app
+from app.keys import decisions
 from app.settings import Settings
 from tests.http.conftest import DAY, Key, Tenant
 
@@ -167,3 +168,25 @@ def test_what_cannot_be_written_down_is_denied_unless_told_otherwise(
     assert strict.verify(key) == "store_unavailable"
     lenient = create_app(replace(settings, unrecorded_decisions="allow")).test_client()
     assert replace(tenant, gate=replace(tenant.gate, client=lenient)).verify(key) == "allow"
+
+
+def test_a_search_that_has_read_enough_says_where_to_go_on(
+    used: tuple[Tenant, Key], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, key = used
+    for _ in range(2):
+        tenant.verify(key)
+        fold(tenant.flask)
+    monkeypatch.setattr(decisions, "MOST_READ", 3)
+    first = read(tenant, "/decisions", consumer="nobody")
+    assert first["Resources"] == []
+    second = read(tenant, "/decisions", consumer="nobody", after=first["after"])
+    assert (second["Resources"], second["after"]) == ([], None)
+    monkeypatch.setattr(decisions, "MOST_BATCHES", 1)
+    found, place = [], None
+    for _ in range(4):
+        page = read(tenant, "/decisions", key=key.id, **({"after": place} if place else {}))
+        found += page["Resources"]
+        place = page["after"]
+    monkeypatch.undo()
+    assert found == read(tenant, "/decisions", key=key.id)["Resources"]
