@@ -1,6 +1,7 @@
 """A process that records decisions and folds them, as fast as it can, until it is killed.
 
-It prints the id of each decision when it is recorded. Arguments: database URL, folder of the spool, tenants.
+It prints tenant and id of each decision when it is recorded, and a line whenever it has folded. Arguments:
+database URL, folder of the spool, tenants.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from app.gate.recorder import SpoolRecorder
 from app.gate.spool import Spool
 from app.store.engine import create_engine
 from app.store.unit_of_work import Store
+
+FOLDED = "folded"
 
 
 def main(database_url: str, folder: str, *tenants: str) -> None:
@@ -40,8 +43,8 @@ def main(database_url: str, folder: str, *tenants: str) -> None:
     folding = Folding(Store(create_engine(database_url)), spool)
     while True:
         spool.tend()
-        if spool.claim_folding():
-            folding.fold_all()
+        if spool.claim_folding() and folding.fold_all():
+            os.write(1, f"{FOLDED} -\n".encode())
         pause.wait(0.005)
 
 
