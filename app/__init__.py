@@ -22,6 +22,9 @@ AFTERWARDS: Final = "keysteward.afterwards"
 VERIFY: Final = "keysteward.verify"
 """Among them: what answers gateways, which the hot door asks past Flask."""
 
+FOLDING: Final = "keysteward.folding"
+"""Among them: what folds decisions from the spool into the store."""
+
 ERASING: Final = "keysteward.erasing"
 """Among them: what erases secrets and requests that are kept for a short time only."""
 
@@ -52,13 +55,16 @@ def create_app(settings: Settings) -> Flask:
     from app.claiming import link_face
     from app.claiming.consumer_face import ConsumerFace
     from app.directory.follow_up_worker import FollowUpWorker
+    from app.gate import metrics
     from app.gate.afterwards import Afterwards
-    from app.gate.unrecorded import Unrecorded
+    from app.gate.folding import Folding
+    from app.gate.recorder import SpoolRecorder
+    from app.gate.spool import Spool
     from app.gate.verification import Gate
     from app.gate.verify import Verify
     from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
-    from app.operator import claims_face, clients_face, plan_face, revocation
+    from app.operator import claims_face, clients_face, plan_face, revocation, usage_face
     from app.operator import face as operator
     from app.operator.planner import Planner
     from app.operator.problems import problem_response
@@ -138,7 +144,12 @@ def create_app(settings: Settings) -> Flask:
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
-    gate = Gate(store, peppers, afterwards, Unrecorded())
+    spool = Spool(settings.data_dir / "spool", most_bytes=settings.spool_megabytes * 1_000_000)
+    flask.extensions[FOLDING] = Folding(store, spool)
+    flask.register_blueprint(usage_face.blueprint(store, protector.acquire))
+    flask.register_blueprint(metrics.blueprint(store, spool, settings.metrics_token))
+    recorder = SpoolRecorder(spool, required=settings.unrecorded_decisions == "deny")
+    gate = Gate(store, peppers, afterwards, recorder)
     verify = Verify(gate)
     flask.extensions[VERIFY] = verify
     flask.register_blueprint(verify.blueprint())

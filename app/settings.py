@@ -120,6 +120,18 @@ def _yes_or_no(text: str) -> bool:
     return text.lower() == "yes"
 
 
+def _deny_or_allow(text: str) -> str:
+    if text.lower() not in ("deny", "allow"):
+        raise ValueError("deny or allow")
+    return text.lower()
+
+
+def _metrics_token(text: str) -> str:
+    if not re.fullmatch(r"[\x21-\x7e]{32,1000}", text, re.ASCII):
+        raise ValueError("at least 32 characters of ASCII without spaces")
+    return text
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in LOG_LEVELS:
         raise ValueError(f"one of: {' '.join(LOG_LEVELS)}")
@@ -209,10 +221,29 @@ SETTINGS: Final = (
         _directory,
         derived=True,
     ),
+    Setting(
+        "KEYSTEWARD_SPOOL_MEGABYTES",
+        "1024",
+        "How large the spool of decisions that are not in the store yet may become on this machine.",
+        _number(16, 1_000_000),
+    ),
+    Setting(
+        "KEYSTEWARD_UNRECORDED_DECISIONS",
+        "deny",
+        "What becomes of a call whose decision cannot be written down: deny, or allow where it may pass.",
+        _deny_or_allow,
+    ),
+    Setting(
+        "KEYSTEWARD_METRICS_TOKEN",
+        "none, and /metrics is closed",
+        "The bearer token that opens /metrics, of 32 characters or more.",
+        _metrics_token,
+        derived=True,
+    ),
     Setting("KEYSTEWARD_LOG_LEVEL", "info", f"How much is logged: {' '.join(LOG_LEVELS)}.", _log_level),
 )
 
-SECRET_VARIABLES: Final = ("KEYSTEWARD_PEPPERS", "KEYSTEWARD_DATABASE_URL")
+SECRET_VARIABLES: Final = ("KEYSTEWARD_PEPPERS", "KEYSTEWARD_DATABASE_URL", "KEYSTEWARD_METRICS_TOKEN")
 """The variables whose values are secret or may hold a password."""
 
 
@@ -220,7 +251,7 @@ SECRET_VARIABLES: Final = ("KEYSTEWARD_PEPPERS", "KEYSTEWARD_DATABASE_URL")
 class Settings:
     """The settings of an installation, each named as its variable without the prefix.
 
-    ``public_url`` and ``peppers`` are None where the environment does not set them.
+    ``public_url``, ``peppers`` and ``metrics_token`` are None where the environment does not set them.
     """
 
     data_dir: Path
@@ -241,6 +272,9 @@ class Settings:
     loopback_issuers: bool
     schemas_dir: Path | None
     login_secrets_dir: Path | None
+    spool_megabytes: int
+    unrecorded_decisions: str
+    metrics_token: str | None = field(repr=False)
     log_level: str
 
     @classmethod
@@ -320,6 +354,8 @@ class Settings:
             return str(self.login_secrets_folder)
         if setting.name == "KEYSTEWARD_PEPPERS":
             return str(self.pepper_file) if self.peppers is None else "***"
+        if setting.name == "KEYSTEWARD_METRICS_TOKEN":
+            return "none" if self.metrics_token is None else "***"
         value = getattr(self, setting.attribute)
         if isinstance(value, bool):
             return "yes" if value else "no"

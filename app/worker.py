@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from app import BACKLOG, ERASING, FOLLOW_UPS, VERIFY, WATCH, create_app
+from app import BACKLOG, ERASING, FOLDING, FOLLOW_UPS, VERIFY, WATCH, create_app
 from app.bodies import KnownLength
 from app.gate.door import Door
 from app.settings import SECRET_VARIABLES, Settings
@@ -29,5 +29,6 @@ def load() -> WSGIApplication:
     app.extensions[BACKLOG].start()
     app.extensions[FOLLOW_UPS].start()
     app.extensions[ERASING].start()
+    app.extensions[FOLDING].start()
     app.extensions[WATCH].start()
     return Door(app.extensions[VERIFY], KnownLength(app, settings.max_body_bytes))

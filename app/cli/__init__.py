@@ -14,6 +14,7 @@ from app.cli.peppers import pepper
 from app.cli.planning import plan
 from app.cli.serving import init, serve, settings
 from app.cli.tour import tour
+from app.cli.usage import dead_secrets, decisions, networks, unused, usage
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,5 +40,10 @@ for command in (
     follow_ups,
     pepper,
     show_warnings,
+    usage,
+    unused,
+    dead_secrets,
+    networks,
+    decisions,
 ):
     main.add_command(command)

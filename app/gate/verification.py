@@ -13,7 +13,7 @@ from app.gate.current import Current, Presented, State
 from app.gate.decision import Allow, Call, Deny, decide
 from app.gate.limits import Limits, LimitState
 from app.gate.reasons import Reason
-from app.gate.recorder import Recorder, Verification
+from app.gate.recorder import NotRecorded, Recorder, Verification
 from app.store.peppers import PepperMissing, Peppers
 from app.store.prepared_reads import StoreUnavailable, prepared_reads
 from app.store.unit_of_work import ClockAbsurd, Store, moment_after, new_id, wall_clock
@@ -195,6 +195,9 @@ class Gate:
         )
         try:
             self._recorder.record(verification)
+        except NotRecorded:
+            # The recorder has said why, as often as is good.
+            decision = Deny(Reason.STORE_UNAVAILABLE)
         except Exception as error:
             # Nothing passes that leaves no record (P9).
             decision = _failed(error)

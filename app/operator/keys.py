@@ -20,7 +20,7 @@ from app.rights.grants import grants
 from app.rights.standing import KeyState, Standing, standings
 from app.store.batches import batches
 from app.store.secrets import Secret
-from app.store.tables import consumer, entitlement, key, key_entitlement
+from app.store.tables import consumer, entitlement, key, key_entitlement, key_usage
 from app.store.unit_of_work import Unit
 
 REVOKED_BY_OPERATOR: Final = "operator"
@@ -50,6 +50,7 @@ class KeyView:
     claimed_at: int | None
     expires_at: int | None
     revoked_at: int | None
+    last_used_at: int | None
     reason: str | None
 
 
@@ -195,8 +196,9 @@ def _views(unit: Unit, ids: Sequence[str]) -> list[KeyView]:
     standing = standings(unit, key.c.id.in_(ids))
     refs = _entitlements(unit, ids)
     rows = unit.execute(
-        sa.select(key, consumer.c.user_name)
+        sa.select(key, consumer.c.user_name, key_usage.c.last_at)
         .join(consumer, consumer.c.id == key.c.consumer_id)
+        .outerjoin(key_usage, key_usage.c.key_id == key.c.id)
         .where(key.c.tenant_id == unit.tenant_id, key.c.id.in_(ids))
     )
     views = {row.id: _view(row, standing[row.id], refs[row.id]) for row in rows}
@@ -227,5 +229,6 @@ def _view(row: sa.Row[Any], standing: Standing, refs: Sequence[EntitlementRef]) 
         claimed_at=row.claimed_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
+        last_used_at=row.last_at,
         reason=standing.reason,
     )

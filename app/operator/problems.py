@@ -22,6 +22,7 @@ from app.access.errors import (
 )
 from app.access.login_provider import LoginProviderMissing
 from app.access.protector import Unauthenticated
+from app.keys.decisions import BatchChanged, BatchUnknown, PlaceInvalid
 from app.keys.idempotency import RequestDiffers, SecretNoLongerReadable
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
 from app.keys.recipients import RecipientUnusable
@@ -81,6 +82,13 @@ def problem_of(error: Exception) -> Problem:
             return Problem(error.status, error.detail, headers=headers)
         case KeyUnknown():
             return Problem(404, "There is no such key")
+        case BatchUnknown():
+            return Problem(404, "There is no such batch of decisions")
+        case PlaceInvalid():
+            return Problem(400, _sentence(error), "request-invalid")
+        case BatchChanged():
+            log.error("%s", error)
+            return Problem(500, _sentence(error), "decisions-changed")
         case NothingToExplain() | ConsumerUnknown() | ConnectionMissing() | CredentialMissing():
             return Problem(404, _sentence(error))
         case KeyNotClaimable():

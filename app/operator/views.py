@@ -72,6 +72,7 @@ def key_document(key: KeyView) -> Document:
         "claimedAt": time(key.claimed_at),
         "expiresAt": time(key.expires_at),
         "revokedAt": time(key.revoked_at),
+        "lastUsedAt": time(key.last_used_at),
         "reason": key.reason,
     }
 

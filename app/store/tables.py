@@ -427,3 +427,95 @@ follow_up = sa.Table(
         postgresql_where=sa.text("finished_at IS NULL"),
     ),
 )
+
+key_usage = sa.Table(
+    "key_usage",
+    metadata,
+    # No foreign key: what was seen of a key is told whatever became of it.
+    sa.Column("key_id", Text, primary_key=True),
+    _tenant(),
+    # The first and the last time it was allowed; null when it never was.
+    sa.Column("first_at", Time),
+    sa.Column("last_at", Time),
+    sa.Column("last_denied_at", Time),
+    sa.Column("allowed", sa.BigInteger, nullable=False),
+    sa.Column("denied", sa.BigInteger, nullable=False),
+    # Of the denials, those of a secret that nothing brings back.
+    sa.Column("dead_uses", sa.BigInteger, nullable=False),
+    sa.Column("last_network", Text),
+    sa.Index(
+        "ix_key_usage_dead",
+        "tenant_id",
+        "last_denied_at",
+        sqlite_where=sa.text("dead_uses > 0"),
+        postgresql_where=sa.text("dead_uses > 0"),
+    ),
+)
+
+key_usage_day = sa.Table(
+    "key_usage_day",
+    metadata,
+    sa.Column("key_id", Text, primary_key=True),
+    _tenant(),
+    # Days since 1970-01-01 (UTC).
+    sa.Column("day", sa.Integer, primary_key=True),
+    # Empty for the uses as such; else those that this entitlement satisfied, several of which may be one use.
+    sa.Column("entitlement_id", Text, primary_key=True),
+    # "allowed", or the code of the reason for which it was denied.
+    sa.Column("outcome", Text, primary_key=True),
+    sa.Column("uses", sa.BigInteger, nullable=False),
+)
+
+key_network = sa.Table(
+    "key_network",
+    metadata,
+    sa.Column("key_id", Text, primary_key=True),
+    _tenant(),
+    # The caller's address cut to its network: /24 for IPv4, /48 for IPv6.
+    sa.Column("network", Text, primary_key=True),
+    sa.Column("first_at", Time, nullable=False),
+    sa.Column("last_at", Time, nullable=False),
+    sa.Column("uses", sa.BigInteger, nullable=False),
+    sa.Index("ix_key_network_first", "tenant_id", "first_at"),
+)
+
+decision_batch = sa.Table(
+    "decision_batch",
+    metadata,
+    sa.Column("sequence", Serial, primary_key=True, autoincrement=True),
+    sa.Column("id", Text, nullable=False, unique=True),
+    _tenant(),
+    sa.Column("first_at", Time, nullable=False),
+    sa.Column("last_at", Time, nullable=False),
+    sa.Column("decisions", sa.Integer, nullable=False),
+    # Which keys it is about: the sorted CRC-32s of their ids, four bytes each.
+    sa.Column("key_marks", sa.LargeBinary, nullable=False),
+    # One JSON text a line, compressed (RFC 1950), and the digest of the lines before they were.
+    sa.Column("records", sa.LargeBinary, nullable=False),
+    sa.Column("sha256", sa.LargeBinary, nullable=False),
+    sa.Index("ix_decision_batch_reading", "tenant_id", "sequence"),
+    sa.Index("ix_decision_batch_last", "tenant_id", "last_at"),
+)
+
+spool_progress = sa.Table(
+    "spool_progress",
+    metadata,
+    # How far a segment of a node's spool is folded, in bytes: for all tenants (an empty id), or for one that
+    # is ahead of the others.
+    sa.Column("segment", Text, primary_key=True),
+    sa.Column("tenant_id", Text, primary_key=True),
+    sa.Column("node", Text, nullable=False, index=True),
+    sa.Column("folded", sa.BigInteger, nullable=False),
+)
+
+decision_count = sa.Table(
+    "decision_count",
+    metadata,
+    sa.Column("node", Text, primary_key=True),
+    sa.Column("face", Text, primary_key=True),
+    sa.Column("outcome", Text, primary_key=True),
+    # Which of the histogram's buckets they fell into, and how long they took together.
+    sa.Column("bucket", sa.Integer, primary_key=True),
+    sa.Column("decisions", sa.BigInteger, nullable=False),
+    sa.Column("nanoseconds", sa.BigInteger, nullable=False),
+)

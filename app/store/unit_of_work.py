@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +98,21 @@ class Store:
         """
         with self._writing.begin() as connection:
             yield _begun(connection, tenant_id, actor, txn)
+
+    @contextmanager
+    def writing_each(
+        self, tenant_ids: Iterable[str], *, actor: str
+    ) -> Iterator[tuple[Connection, list[Unit]]]:
+        """Open one transaction with a unit of work for each of some tenants, in the order of their ids.
+
+        It holds the row of each until it ends. That order keeps two such transactions from waiting for each
+        other.
+
+        :raises TenantUnknown: when there is no such tenant.
+        :raises ClockAbsurd: when the wall clock is more than five minutes behind a tenant's last write.
+        """
+        with self._writing.begin() as connection:
+            yield connection, [_begun(connection, each, actor, None) for each in sorted(set(tenant_ids))]
 
     @contextmanager
     def rehearsing(self, tenant_id: str, *, actor: str) -> Iterator[Callable[[], Unit]]:

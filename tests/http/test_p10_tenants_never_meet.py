@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
+from app import FOLDING
 from app.store import tables
 from app.store.unit_of_work import new_id
 from tests.http.conftest import BULK, ENTITLEMENT, GROUP, PATCH, USER, Key, Tenant
@@ -28,10 +29,11 @@ class Filled:
     entitlement: str
     key: Key
     connection: str
+    batch: str
 
     @property
     def ids(self) -> set[str]:
-        return {self.user, self.group, self.entitlement, self.key.id, self.connection}
+        return {self.user, self.group, self.entitlement, self.key.id, self.connection, self.batch}
 
     @property
     def resources(self) -> dict[str, str]:
@@ -47,7 +49,11 @@ def twins(found: Callable[..., Tenant]) -> tuple[Filled, Filled]:
         group = tenant.group("buyers", user)
         entitlement = tenant.entitlement("orders", groups=(group,), scopes=["read"])
         (connection,) = tenant.operator.get("/connections").get_json()["Resources"]
-        return Filled(tenant, user, group, entitlement, tenant.key(user, "orders"), connection["id"])
+        key = tenant.key(user, "orders")
+        assert tenant.verify(key) == "allow"
+        tenant.flask.extensions[FOLDING].fold_all()
+        (decision,) = tenant.operator.get("/decisions").get_json()["Resources"]
+        return Filled(tenant, user, group, entitlement, key, connection["id"], decision["batch"])
 
     return fill(found()), fill(found())
 
@@ -68,6 +74,9 @@ FILLED = (
     tables.key_entitlement,
     tables.secret,
     tables.event,
+    tables.key_usage,
+    tables.key_usage_day,
+    tables.decision_batch,
 )
 """The tables of which both tenants have rows from the start."""
 
@@ -87,6 +96,9 @@ def everything(filled: Filled) -> dict[str, list[str]]:
     tenant = filled.tenant
     found = {}
     for table in tables.metadata.sorted_tables:
+        if table is tables.decision_count:
+            # It counts all tenants together, and no tenant's token opens /metrics.
+            continue
         columns = [column for column in table.c if column.name != "last_used_at"]
         if table is tables.key_entitlement:
             own = sa.select(tables.key.c.id).where(tables.key.c.tenant_id == tenant.id)
@@ -235,6 +247,7 @@ REGISTERS = ("POST", "/connections/{}/clients")
 def test_no_route_of_the_operator_knows_theirs(mine: Filled, theirs: Filled) -> None:
     operator = mine.tenant.operator
     ids = {"key_id": theirs.key.id, "consumer_id": theirs.user, "connection_id": theirs.connection}
+    ids["batch_id"] = theirs.batch
     named = 0
     for rule in mine.tenant.flask.url_map.iter_rules():
         if not rule.rule.startswith(operator.root) or not rule.arguments:
@@ -261,6 +274,7 @@ def test_no_list_of_the_operator_shows_theirs(mine: Filled, theirs: Filled) -> N
         ("/events", {"subject": f"User/{theirs.user}"}),
         ("/events", {"subject": f"key/{theirs.key.id}"}),
         ("/unmatched-values", {"consumer": theirs.user}),
+        ("/usage/networks", {"key": theirs.key.id}),
     ):
         answer = operator.get(path, **query)
         assert answer.get_json()["totalResults"] == 0, (path, query)
@@ -273,10 +287,16 @@ def test_no_list_of_the_operator_shows_theirs(mine: Filled, theirs: Filled) -> N
         ("/consumers", {"userName": "ada"}, 1),
         ("/connections", {}, 1),
         ("/unmatched-values", {}, 1),
+        ("/usage/unused", {"days": 1}, 0),
+        ("/usage/dead-secrets", {}, 0),
     ):
         answer = operator.get(path, **query)
         assert answer.get_json()["totalResults"] == total, (path, query)
         assert not any(each in answer.text for each in theirs.ids)
+    assert operator.get("/decisions", key=theirs.key.id).get_json()["Resources"] == []
+    decisions = operator.get("/decisions")
+    assert {each["key"] for each in decisions.get_json()["Resources"]} == {mine.key.id}
+    assert not any(each in decisions.text for each in theirs.ids)
     (unmatched,) = operator.get("/unmatched-values").get_json()["Resources"]
     assert unmatched["consumers"] == 1
     told = operator.get("/events", limit=1000)

@@ -38,6 +38,9 @@ def test_without_variables_everything_has_its_default() -> None:
         loopback_issuers=False,
         schemas_dir=None,
         login_secrets_dir=None,
+        spool_megabytes=1024,
+        unrecorded_decisions="deny",
+        metrics_token=None,
         log_level="info",
     )
     assert found.root_url == "http://127.0.0.1:8470"

@@ -52,6 +52,7 @@ def test_a_key_is_issued_on_request_claimed_once_and_revoked(directory: Director
         "claimedAt": None,
         "expiresAt": None,
         "revokedAt": None,
+        "lastUsedAt": None,
         "reason": None,
     }
 

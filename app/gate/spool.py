@@ -1,0 +1,227 @@
+"""The spool: what was decided, in a file before the answer leaves, and there until it is in the store.
+
+Each worker process appends to a *segment* of its own, a sequence of JSON texts (RFC 7464): a text stands
+between a record separator and a line feed, so that one whose writing broke off is told from the next. What
+was appended survives the end of the process, however it ends; a power failure may take what the system had
+not yet written to the disk. A segment is complete when no process holds its lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app.store.unit_of_work import new_id
+
+SEGMENT_BYTES: Final = 8 * 1024 * 1024
+"""A segment that has grown to this many bytes is succeeded by a new one."""
+
+SEGMENT_SECONDS: Final = 60.0
+"""So is one of this age."""
+
+_SEPARATOR: Final = b"\x1e"
+_SUFFIX: Final = ".jsonseq"
+_FOLDING: Final = "folding.lock"
+_NODE: Final = "node"
+
+
+class SpoolUnwritable(Exception):
+    """A text could not be appended; the message says why."""
+
+
+class _Segment:
+    """An open segment. Its file is closed when nobody refers to it any more, so never under a writer."""
+
+    __slots__ = ("descriptor", "opened_at", "path", "written")
+
+    def __init__(self, folder: Path) -> None:
+        # The names are in the order of their times.
+        name = f"{time.time_ns():020}-{new_id()}"
+        hidden = folder / f".{name}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self.descriptor = os.open(hidden, flags, 0o600)
+        # Locked before it can be seen: who sees it without a lock knows that it is complete.
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        self.path = folder / f"{name}{_SUFFIX}"
+        hidden.rename(self.path)
+        self.written = 0
+        self.opened_at = time.monotonic()
+
+    def __del__(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+
+
+class Spool:
+    """The folder of the segments of one node, which its worker processes share.
+
+    :param most_bytes: how large all segments together may become; nothing is appended then until some went.
+    """
+
+    def __init__(self, folder: Path, *, most_bytes: int) -> None:
+        self.folder = folder
+        self._most_bytes = most_bytes
+        self._segment: _Segment | None = None
+        self._full = False
+        self._claim: int | None = None
+        self._node: str | None = None
+        self._changing = threading.Lock()
+
+    def append(self, text: bytes) -> None:
+        """Append a JSON text, by one write that other threads and the end of the process do not divide.
+
+        :raises SpoolUnwritable: when it is not there afterwards.
+        """
+        if self._full:
+            raise SpoolUnwritable(f"the spool has its full size of {self._most_bytes} bytes")
+        segment = self._segment or self._opened()
+        record = b"\x1e%b\n" % text
+        try:
+            written = os.write(segment.descriptor, record)
+        except OSError as error:
+            raise SpoolUnwritable(f"cannot write to {segment.path}: {error.strerror}") from error
+        if written != len(record):
+            raise SpoolUnwritable(f"cannot write to {segment.path}: no space left")
+        segment.written += written
+        if segment.written >= SEGMENT_BYTES:
+            self._leave(segment)
+
+    def tend(self) -> None:
+        """Leave a segment that is old or was removed, and see whether the spool is full.
+
+        To be called every second; so by that much the spool may outgrow its size.
+        """
+        segment = self._segment
+        if segment is not None and (
+            time.monotonic() - segment.opened_at >= SEGMENT_SECONDS
+            or os.fstat(segment.descriptor).st_nlink == 0
+        ):
+            self._leave(segment)
+        self._full = sum(size for _, size in self.sizes()) >= self._most_bytes
+
+    def sizes(self) -> list[tuple[Path, int]]:
+        """Return the segments, the oldest first, and how many bytes each has."""
+        found = []
+        for path in sorted(self.folder.glob(f"[0-9]*{_SUFFIX}")):
+            try:
+                found.append((path, path.stat().st_size))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def remove(self, path: Path) -> None:
+        """Remove a segment, so that a power failure does not bring it back."""
+        path.unlink(missing_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def claim_folding(self) -> bool:
+        """Say whether this process is the one of the node that folds; once it is, it remains so."""
+        if self._claim is None:
+            self._make_folder()
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.folder / _FOLDING, flags, 0o600)
+            if not _locked(descriptor):
+                os.close(descriptor)
+                return False
+            self._claim = descriptor
+        return True
+
+    def give_up_folding(self) -> None:
+        """Let another process fold."""
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
+
+    def node(self) -> str:
+        """Return the name of this node, which it gets when it is first asked for."""
+        if self._node is None:
+            path = self.folder / _NODE
+            if not path.exists():
+                self._make_folder()
+                hidden = self.folder / f".{new_id()}"
+                hidden.write_text(new_id(), encoding="ascii")
+                # Unlike a renaming, this fails where another process was first.
+                with suppress(FileExistsError):
+                    path.hardlink_to(hidden)
+                hidden.unlink()
+            self._node = path.read_text(encoding="ascii")
+        return self._node
+
+    def _opened(self) -> _Segment:
+        with self._changing:
+            if self._segment is None:
+                try:
+                    self._make_folder()
+                    self._segment = _Segment(self.folder)
+                except OSError as error:
+                    raise SpoolUnwritable(f"cannot write to {self.folder}: {error.strerror}") from error
+            return self._segment
+
+    def _leave(self, segment: _Segment) -> None:
+        with self._changing:
+            if self._segment is segment:
+                self._segment = None
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a segment, from ``begin`` until before ``end``, in bytes.
+
+    :ivar texts: the JSON texts in it, each with its place in the segment.
+    :ivar torn: how many texts in it broke off.
+    :ivar is_cut: whether there may be more than was asked for.
+    :ivar is_last: whether nothing follows, and nothing ever will.
+    """
+
+    path: Path
+    begin: int
+    end: int
+    texts: tuple[tuple[int, bytes], ...]
+    torn: int
+    is_cut: bool
+    is_last: bool
+
+
+def read_chunk(path: Path, begin: int, most: int) -> Chunk:
+    """Read what is complete of a segment from a place on, not more than some bytes.
+
+    :raises FileNotFoundError: when there is no such segment any more.
+    """
+    with path.open("rb") as file:
+        # Before it is read: what is appended between the two is not missed.
+        is_complete = _locked(file.fileno())
+        file.seek(begin)
+        data = file.read(most)
+        is_cut = len(data) == most
+    is_last = is_complete and not is_cut
+    # What is there after the last line feed may yet be continued.
+    length = len(data) if is_last else data.rfind(b"\n") + 1
+    texts, torn, place = [], 0, begin
+    for number, piece in enumerate(data[:length].split(_SEPARATOR)):
+        if number and piece.endswith(b"\n"):
+            texts.append((place, piece[:-1]))
+        elif piece or number:
+            torn += 1
+        place += len(piece) + (1 if number else 0)
+    return Chunk(path, begin, begin + length, tuple(texts), torn, is_cut, is_last)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,77 @@
+"""Verifications as the gate leaves them, and what became of them in the store."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.gate.recorder import Verification
+from app.store.tables import decision_batch, event
+from app.store.unit_of_work import Store, new_id
+
+AT = 1_764_000_000_000_000
+
+_ONE = Verification(
+    id="",
+    at=AT,
+    tenant_id="",
+    face="verify",
+    actor="credential:1",
+    allowed=True,
+    reason=None,
+    key_id="key-1",
+    secret_id="secret-1",
+    consumer_id="consumer-1",
+    entitlements=("entitlement-1",),
+    method="GET",
+    path="/orders/7",
+    client="203.0.113.7",
+    took=80_000,
+)
+
+
+def verification(tenant_id: str, **differently: Any) -> Verification:
+    """Return one use of a key that was allowed, unless told otherwise; ``reason`` makes it a denial."""
+    if differently.get("reason") is not None:
+        differently = {"allowed": False, "entitlements": (), **differently}
+    its_own = {"id": new_id(), "tenant_id": tenant_id, "key_id": f"key-{tenant_id}"}
+    return replace(_ONE, **{**its_own, **differently})
+
+
+def recorded(store: Store, tenant_id: str) -> list[dict[str, Any]]:
+    """Return the decisions in a tenant's batches; each batch is what its digest, and an event, say it is."""
+    found = []
+    with store.engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(decision_batch)
+            .where(decision_batch.c.tenant_id == tenant_id)
+            .order_by(decision_batch.c.sequence)
+        ).all()
+        events = {
+            row.subject: row.data
+            for row in connection.execute(
+                sa.select(event).where(
+                    event.c.tenant_id == tenant_id, event.c.type == "gate.decisions_recorded"
+                )
+            )
+        }
+    for row in rows:
+        lines = zlib.decompress(row.records)
+        digest = sha256(lines)
+        records = [json.loads(line) for line in lines.splitlines()]
+        assert row.sha256 == digest.digest()
+        assert events.pop(f"decision-batch/{row.id}") == {
+            "decisions": len(records),
+            "sha256": digest.hexdigest(),
+        }
+        assert row.decisions == len(records)
+        assert row.first_at == min(each["at"] for each in records)
+        assert row.last_at == max(each["at"] for each in records)
+        found += records
+    assert events == {}
+    return found
