@@ -48,9 +48,11 @@ def create_app(settings: Settings) -> Flask:
     from app.access.watch import Watch
     from app.claiming import link_face
     from app.claiming.consumer_face import ConsumerFace
+    from app.claiming.holdings import consumers_named
     from app.directory.follow_up_worker import FollowUpWorker
-    from app.gate import verify
+    from app.gate import introspection, verify
     from app.gate.afterwards import Afterwards
+    from app.gate.authzen.face import AuthzenFace
     from app.gate.unrecorded import Unrecorded
     from app.gate.verification import Gate
     from app.keys.erasing import Erasing
@@ -138,4 +140,13 @@ def create_app(settings: Settings) -> Flask:
     gate = Gate(store, peppers, afterwards, Unrecorded())
     gateways = Protector(store, peppers, header=verify.GATE_HEADER)
     flask.register_blueprint(verify.blueprint(gate, gateways.acquire))
+    flask.register_blueprint(introspection.blueprint(gate, protector.acquire, issuer=settings.root_url))
+    AuthzenFace(
+        gate,
+        store,
+        protector.acquire,
+        root_url=settings.root_url,
+        users_named=lambda unit, name: consumers_named(unit, "userName", name, user_name_key),
+        page_secret=peppers.derive("authzen pages"),
+    ).init_app(flask)
     return flask

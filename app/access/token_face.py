@@ -86,6 +86,9 @@ class TokenFace:
             grant_types_supported=[ClientCredentialsGrant.GRANT_TYPE],
             response_types_supported=[],
             scopes_supported=[SCOPE],
+            introspection_endpoint=f"{self.issuer}/oauth2/introspect",
+            # A gateway shows its own token (RFC 6750), as at every face: RFC 8414 §2 names that so.
+            introspection_endpoint_auth_methods_supported=["Bearer"],
         )
 
     def _query(self, client_id: str) -> _Asking | None:
