@@ -19,6 +19,9 @@ FOLLOW_UPS: Final = "keysteward.follow_ups"
 AFTERWARDS: Final = "keysteward.afterwards"
 """Among them: what verifications left to be written, which a thread of the process does beside serving."""
 
+VERIFY: Final = "keysteward.verify"
+"""Among them: what answers gateways, which the hot door asks past Flask."""
+
 ERASING: Final = "keysteward.erasing"
 """Among them: what erases secrets and requests that are kept for a short time only."""
 
@@ -50,11 +53,12 @@ def create_app(settings: Settings) -> Flask:
     from app.claiming.consumer_face import ConsumerFace
     from app.claiming.holdings import consumers_named
     from app.directory.follow_up_worker import FollowUpWorker
-    from app.gate import introspection, verify
+    from app.gate import introspection
     from app.gate.afterwards import Afterwards
     from app.gate.authzen.face import AuthzenFace
     from app.gate.unrecorded import Unrecorded
     from app.gate.verification import Gate
+    from app.gate.verify import Verify
     from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
     from app.operator import claims_face, clients_face, plan_face, revocation
@@ -138,8 +142,9 @@ def create_app(settings: Settings) -> Flask:
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
     gate = Gate(store, peppers, afterwards, Unrecorded())
-    gateways = Protector(store, peppers, header=verify.GATE_HEADER)
-    flask.register_blueprint(verify.blueprint(gate, gateways.acquire))
+    verify = Verify(gate)
+    flask.extensions[VERIFY] = verify
+    flask.register_blueprint(verify.blueprint())
     flask.register_blueprint(introspection.blueprint(gate, protector.acquire, issuer=settings.root_url))
     AuthzenFace(
         gate,

@@ -6,8 +6,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from app import BACKLOG, ERASING, FOLLOW_UPS, WATCH, create_app
+from app import BACKLOG, ERASING, FOLLOW_UPS, VERIFY, WATCH, create_app
 from app.bodies import KnownLength
+from app.gate.door import Door
 from app.settings import SECRET_VARIABLES, Settings
 
 if TYPE_CHECKING:
@@ -29,4 +30,4 @@ def load() -> WSGIApplication:
     app.extensions[FOLLOW_UPS].start()
     app.extensions[ERASING].start()
     app.extensions[WATCH].start()
-    return KnownLength(app, settings.max_body_bytes)
+    return Door(app.extensions[VERIFY], KnownLength(app, settings.max_body_bytes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,8 +14,8 @@ from app.access.connections import get_connection
 from app.access.errors import ConnectionDisabled, CredentialEnded, CredentialInvalid, CredentialMissing
 from app.access.names import checked_name
 from app.ledger.events import Event, record
-from app.store.peppers import Peppers
-from app.store.secrets import SecretMalformed, mint, parse
+from app.store.peppers import Held, PepperMissing, Peppers
+from app.store.secrets import Secret, SecretMalformed, mint, parse
 from app.store.tables import connection, credential, tenant
 from app.store.unit_of_work import Store, Unit, moment_after
 
@@ -179,28 +180,48 @@ def find_credential(store: Store, peppers: Peppers, token: str) -> Credential | 
     :raises ClockAbsurd: when the clock cannot be believed; nobody is let in then (P5).
     :raises sqlalchemy.exc.SQLAlchemyError: when the store does not answer; nobody is let in then (P5).
     """
-    try:
-        text = parse(token).text
-    except SecretMalformed:
+    presented = parse_token(token)
+    if presented is None:
         return None
-    if not text.startswith(f"{BRAND}_"):
-        return None
-    held = peppers.held()
-    digests = {version: held.digest(PURPOSE, text, version) for version in held.by_version}
-    statement = (
-        _select()
-        .add_columns(credential.c.digest, credential.c.pepper, tenant.c.last_write_at)
-        .join(tenant, tenant.c.id == credential.c.tenant_id)
-        .where(credential.c.digest.in_(digests.values()))
-    )
     with store.engine.begin() as reading:
-        row = reading.execute(statement).one_or_none()
-    if row is None or not hmac.compare_digest(digests.get(row.pepper, b""), row.digest):
+        row = reading.execute(credential_statement(), {"credential_id": presented.id}).one_or_none()
+    found = opened_credential(row, peppers.held(), presented)
+    if row is None or found is None:
         return None
-    found = _credential(row)
     if (reason := found.ended(moment_after(row.last_write_at))) is not None:
         raise CredentialEnded(reason)
     return found
+
+
+def parse_token(token: str) -> Secret | None:
+    """Return a token that has the form and the checksum of a credential's, or None."""
+    try:
+        presented = parse(token)
+    except SecretMalformed:
+        return None
+    return presented if presented.text.startswith(f"{BRAND}_") else None
+
+
+@cache
+def credential_statement() -> sa.Select[Any]:
+    """Return the statement that says all about the credential with the id ``credential_id``."""
+    return (
+        _select()
+        .add_columns(credential.c.digest, credential.c.pepper, tenant.c.last_write_at)
+        .join(tenant, tenant.c.id == credential.c.tenant_id)
+        .where(credential.c.id == sa.bindparam("credential_id"))
+    )
+
+
+def opened_credential(row: Any, held: Held, presented: Secret) -> Credential | None:
+    """Return the credential of a row of :func:`credential_statement` if a token opens it, ended or not."""
+    if row is None:
+        return None
+    try:
+        digest = held.digest(PURPOSE, presented.text, row.pepper)
+    except PepperMissing:
+        return None
+    return _credential(row) if hmac.compare_digest(digest, row.digest) else None
 
 
 def _insert(
@@ -255,7 +276,7 @@ def _select() -> sa.Select[Any]:
     ).select_from(credential.outerjoin(connection, connection.c.id == credential.c.connection_id))
 
 
-def _credential(row: sa.Row[Any]) -> Credential:
+def _credential(row: Any) -> Credential:
     return Credential(
         id=row.id,
         tenant_id=row.tenant_id,

@@ -20,13 +20,18 @@ INTERVAL: Final = 60 * 1_000_000
 """How coarse the last use is, in microseconds."""
 
 
+def use_is_due(used: Credential, now: int) -> bool:
+    """Whether a use of a credential at a time is to be noted: the last one that was is a minute ago."""
+    return used.last_used_at is None or used.last_used_at <= now - INTERVAL
+
+
 def note_use(store: Store, used: Credential) -> None:
     """Write down that a credential was used now, unless that was done within the last minute.
 
     It gives way: where another write holds the lock, the next use is noted instead. It raises nothing.
     """
     now = wall_clock()
-    if used.last_used_at is not None and used.last_used_at > now - INTERVAL:
+    if not use_is_due(used, now):
         return
     due = (
         sa.select(credential.c.id)

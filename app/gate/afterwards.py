@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Final
 
+from app.access.credentials import Credential
+from app.access.last_use import note_use, use_is_due
 from app.gate.decision import Deny
 from app.gate.reasons import DEAD
 from app.keys.digests import DigestMove, move_digests
@@ -35,12 +37,26 @@ class Reuse:
     actor: str
 
 
+@dataclass(frozen=True)
+class GatewayUse:
+    """A gateway used its token, which is to be noted."""
+
+    credential: Credential
+
+    @property
+    def secret_id(self) -> str:
+        return self.credential.id
+
+
+Left = Reuse | DigestMove | GatewayUse
+
+
 class Afterwards:
     """The things that one process has still to write, each at most once, on a thread of their own."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: Queue[Reuse | DigestMove] = Queue(MOST_WAITING)
+        self._waiting: Queue[Left] = Queue(MOST_WAITING)
         self._known: set[str] = set()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -58,11 +74,16 @@ class Afterwards:
         """Leave a digest to be put under a newer pepper."""
         self._leave(move)
 
+    def note_gateway(self, gateway: Credential, now: int) -> None:
+        """Leave it to be noted that a gateway used its token, unless that was done within the minute."""
+        if use_is_due(gateway, now):
+            self._leave(GatewayUse(gateway))
+
     def settle(self) -> None:
         """Wait until all that was left so far is written, or has failed."""
         self._waiting.join()
 
-    def _leave(self, left: Reuse | DigestMove) -> None:
+    def _leave(self, left: Left) -> None:
         try:
             if left.secret_id in self._known:
                 return
@@ -96,7 +117,7 @@ class Afterwards:
                 self._known.discard(each.secret_id)
                 self._waiting.task_done()
 
-    def _write(self, some: Sequence[Reuse | DigestMove]) -> None:
+    def _write(self, some: Sequence[Left]) -> None:
         moves = [each for each in some if isinstance(each, DigestMove)]
         try:
             if moves:
@@ -107,6 +128,8 @@ class Afterwards:
         for each in some:
             if isinstance(each, Reuse):
                 self._report(each)
+            elif isinstance(each, GatewayUse):
+                note_use(self._store, each.credential)
 
     def _report(self, reuse: Reuse) -> None:
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -14,18 +15,49 @@ from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
 from app.rights.continuity import Interval
 from app.rights.paths import paths
-from app.store.peppers import Peppers
+from app.store.peppers import Held, Peppers
 from app.store.secrets import Secret
 from app.store.tables import consumer, entitlement, key, key_entitlement, secret, tenant
 from app.store.unit_of_work import Store, moment_after
 
+KNOWN: Final = (
+    secret.c.id.label("secret_id"),
+    secret.c.ends_at,
+    secret.c.replaced_at,
+    secret.c.reuse_reported_at,
+    key.c.id.label("key_id"),
+    key.c.tenant_id,
+    key.c.consumer_id,
+    key.c.issued_at,
+    key.c.expires_at,
+    key.c.revoked_at,
+    key.c.revoked_reason,
+    consumer.c.user_name,
+    consumer.c.active,
+    consumer.c.deleted_at,
+    consumer.c.access_starts_at,
+    consumer.c.access_ends_at,
+    tenant.c.recovery_window,
+    key.c.issued_at.label("horizon"),
+)
+"""What is known of a key by itself, whichever way it was found."""
+
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a tenant knows of the key that a secret opens, and the moment to judge it at.
+class Known:
+    """What a tenant knows of the key that a secret opens, at the moment of the look-up.
 
     ``move``: the secret's digest under the newest pepper, when it is still under an older one.
     """
+
+    holding: Holding
+    last_write_at: int
+    move: DigestMove | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The same, with the moment to judge it at."""
 
     holding: Holding
     now: int
@@ -43,9 +75,19 @@ def look_up(store: Store, peppers: Peppers, tenant_id: str, presented: Secret) -
     :raises sqlalchemy.exc.SQLAlchemyError: when the store does not answer.
     """
     with store.engine.connect() as connection:
-        rows = connection.execute(_statement(), {"secret_id": presented.id, "tenant_id": tenant_id}).all()
+        rows = connection.execute(key_statement(), {"secret_id": presented.id, "tenant_id": tenant_id}).all()
+    known = opened_key(rows, peppers.held(), presented)
+    if known is None:
+        return None
+    return Found(known.holding, moment_after(known.last_write_at), known.move)
+
+
+def opened_key(rows: Sequence[Any], held: Held, presented: Secret) -> Known | None:
+    """Return what rows of :func:`key_statement` say of a key, if a secret opens it.
+
+    :raises PepperMissing: when the key's digest is under a pepper that is not at hand.
+    """
     first = rows[0] if rows else None
-    held = peppers.held()
     version = first.pepper if first is not None else held.current
     digest = held.digest(PURPOSE, presented.text, version)
     if not hmac.compare_digest(digest, first.digest if first is not None else bytes(len(digest))):
@@ -54,11 +96,12 @@ def look_up(store: Store, peppers: Peppers, tenant_id: str, presented: Secret) -
     move, current = None, held.current
     if version < current:
         move = DigestMove(presented.id, digest, held.digest(PURPOSE, presented.text, current), current)
-    return Found(_holding(first, rows), moment_after(first.last_write_at), move)
+    return Known(holding_of(first, rows), first.last_write_at, move)
 
 
-def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
-    rights: dict[str, sa.Row[Any]] = {}
+def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
+    """Return what rows of :func:`with_rights` say of one key; ``first`` is the first of them."""
+    rights: dict[str, Any] = {}
     intervals: dict[str, list[Interval]] = {}
     for row in rows:
         if row.entitlement_id is None:
@@ -100,31 +143,11 @@ def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
 
 
 @cache
-def _statement() -> sa.Select[Any]:
+def key_statement() -> sa.Select[Any]:
+    """Return the statement that says all about the key with the secret ``secret_id`` of ``tenant_id``."""
     found = (
-        sa.select(
-            secret.c.id.label("secret_id"),
-            secret.c.digest,
-            secret.c.pepper,
-            secret.c.ends_at,
-            secret.c.replaced_at,
-            secret.c.reuse_reported_at,
-            key.c.id.label("key_id"),
-            key.c.tenant_id,
-            key.c.consumer_id,
-            key.c.issued_at,
-            key.c.expires_at,
-            key.c.revoked_at,
-            key.c.revoked_reason,
-            consumer.c.user_name,
-            consumer.c.active,
-            consumer.c.deleted_at,
-            consumer.c.access_starts_at,
-            consumer.c.access_ends_at,
-            tenant.c.recovery_window,
-            tenant.c.last_write_at,
-            key.c.issued_at.label("horizon"),
-        )
+        sa.select(*KNOWN, secret.c.digest, secret.c.pepper, tenant.c.last_write_at)
+        .select_from(secret)
         .join(key, key.c.id == secret.c.key_id)
         .join(consumer, consumer.c.id == key.c.consumer_id)
         .join(tenant, tenant.c.id == key.c.tenant_id)
@@ -135,6 +158,14 @@ def _statement() -> sa.Select[Any]:
         )
         .cte("found")
     )
+    return with_rights(found)
+
+
+def with_rights(found: sa.CTE) -> sa.Select[Any]:
+    """Return the statement that adds to keys what they were issued for, and the times that carried it.
+
+    :param found: keys as ``key_id``, ``consumer_id`` and ``horizon``, with whatever else is wanted of them.
+    """
     path = paths(found)
     return (
         sa.select(
@@ -151,5 +182,8 @@ def _statement() -> sa.Select[Any]:
         .select_from(found)
         .outerjoin(key_entitlement, key_entitlement.c.key_id == found.c.key_id)
         .outerjoin(entitlement, entitlement.c.id == key_entitlement.c.entitlement_id)
-        .outerjoin(path, path.c.entitlement_id == entitlement.c.id)
+        .outerjoin(
+            path,
+            sa.and_(path.c.entitlement_id == entitlement.c.id, path.c.consumer_id == found.c.consumer_id),
+        )
     )

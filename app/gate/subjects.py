@@ -10,12 +10,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from app.gate.decision import Allow, Call, Deny, Holding, Right, decide
-from app.gate.lookup import _holding as holding_of
+from app.gate.lookup import KNOWN, holding_of, with_rights
 from app.gate.reasons import Reason
 from app.rights.continuity import Interval
 from app.rights.grants import grants
-from app.rights.paths import paths
-from app.store.tables import FOREVER, consumer, entitlement, key, key_entitlement, secret, tenant
+from app.store.tables import FOREVER, consumer, entitlement, key, secret, tenant
 from app.store.unit_of_work import Unit
 
 API_KEY: Final = "api_key"
@@ -159,53 +158,14 @@ def _holding(unit: Unit, row: sa.Row[Any], rights: Iterable[Right]) -> Holding:
 
 
 def _of_keys(unit: Unit, key_ids: Sequence[str]) -> sa.Select[Any]:
-    """The statement of the gate's look-up, from the ids of keys to their current secrets."""
+    """The gate's look-up from the other side: from the ids of keys to their current secrets."""
     found = (
-        sa.select(
-            key.c.id.label("key_id"),
-            key.c.tenant_id,
-            key.c.consumer_id,
-            key.c.issued_at,
-            key.c.expires_at,
-            key.c.revoked_at,
-            key.c.revoked_reason,
-            secret.c.id.label("secret_id"),
-            secret.c.ends_at,
-            secret.c.replaced_at,
-            secret.c.reuse_reported_at,
-            consumer.c.user_name,
-            consumer.c.active,
-            consumer.c.deleted_at,
-            consumer.c.access_starts_at,
-            consumer.c.access_ends_at,
-            tenant.c.recovery_window,
-            key.c.issued_at.label("horizon"),
-        )
+        sa.select(*KNOWN)
+        .select_from(key)
         .join(consumer, consumer.c.id == key.c.consumer_id)
         .join(tenant, tenant.c.id == key.c.tenant_id)
         .outerjoin(secret, sa.and_(secret.c.key_id == key.c.id, secret.c.ends_at.is_(None)))
         .where(key.c.tenant_id == unit.tenant_id, key.c.id.in_(key_ids))
         .cte("found")
     )
-    path = paths(found)
-    return (
-        sa.select(
-            found,
-            entitlement.c.id.label("entitlement_id"),
-            entitlement.c.value,
-            entitlement.c.audience,
-            entitlement.c.scopes,
-            entitlement.c.conditions,
-            path.c.since,
-            path.c.until,
-            path.c.tolerance,
-        )
-        .select_from(found)
-        .outerjoin(key_entitlement, key_entitlement.c.key_id == found.c.key_id)
-        .outerjoin(entitlement, entitlement.c.id == key_entitlement.c.entitlement_id)
-        .outerjoin(
-            path,
-            sa.and_(path.c.entitlement_id == entitlement.c.id, path.c.consumer_id == found.c.consumer_id),
-        )
-        .order_by(found.c.key_id)
-    )
+    return with_rights(found).order_by(found.c.key_id)

@@ -11,6 +11,7 @@ from flask import Flask
 from app import create_app
 from app.settings import Settings
 from app.store import tables
+from app.store.prepared_reads import StoreUnavailable
 from tests.http.conftest import Key, Tenant
 
 
@@ -42,10 +43,11 @@ def test_a_store_that_fails_after_the_gateway_was_let_in_denies(
     tenant: Tenant, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
-        raise sa.exc.OperationalError("select", {}, Exception("disk I/O error"))
+        raise failure
 
-    monkeypatch.setattr("app.gate.verification.look_up", failing)
-    assert tenant.verify(key) == "store_unavailable"
+    for failure in (StoreUnavailable("disk I/O error"), RuntimeError("anything else")):
+        monkeypatch.setattr("app.gate.current.State.key", failing)
+        assert tenant.verify(key) == "store_unavailable"
 
 
 def test_a_pepper_that_is_gone_denies(tenant: Tenant, key: Key) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,8 @@ ADA = {"type": "user", "id": "ada"}
 ROUTE = {"type": "route", "id": "/orders/7"}
 
 
-@pytest.mark.parametrize(
-    ("action", "resource", "expected"),
-    [
+def test_a_key_may_what_the_gate_lets_it(tenant: Tenant, key: Key) -> None:
+    for action, resource, expected in (
         (get(), ROUTE, "permit"),
         ({"name": "GET"}, ROUTE, "permit"),
         ({"name": "DELETE"}, ROUTE, "method_not_allowed"),
@@ -86,12 +86,8 @@ ROUTE = {"type": "route", "id": "/orders/7"}
         (get(), {"type": "audience", "id": "https://other.example"}, "audience_mismatch"),
         (get(), {"type": "order", "id": "7"}, "audience_mismatch"),
         (get("bills.read"), {"type": "audience", "id": "https://bills.example"}, "audience_mismatch"),
-    ],
-)
-def test_a_key_may_what_the_gate_lets_it(
-    tenant: Tenant, key: Key, action: Any, resource: Any, expected: str
-) -> None:
-    assert evaluate(tenant, api_key(key), action, resource) == expected
+    ):
+        assert evaluate(tenant, api_key(key), action, resource) == expected, (action, resource)
 
 
 def test_a_user_may_what_is_granted(tenant: Tenant, key: Key) -> None:
@@ -263,9 +259,9 @@ def test_tenants_never_meet(found: Callable[..., Tenant], tenant: Tenant, key: K
         assert search(other, "subject", subject={"type": kind}, action=get(), resource=ROUTE) == []
 
 
-@pytest.mark.parametrize("odd", ["\0", "é" * 3000, "'; --", "%", "ks_live_x", " "])
-def test_odd_ids_are_unknown(tenant: Tenant, key: Key, odd: str) -> None:
-    for kind in ("user", "api_key", odd):
+def test_odd_ids_are_unknown(tenant: Tenant, key: Key) -> None:
+    odd_ids = ("\0", "é" * 3000, "'; --", "%", "ks_live_x", " ")
+    for odd, kind in product(odd_ids, ("user", "api_key", "\0")):
         assert evaluate(tenant, {"type": kind, "id": odd}, get(), ROUTE) == "subject_unknown"
 
 

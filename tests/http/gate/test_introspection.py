@@ -181,7 +181,7 @@ def test_a_store_that_does_not_answer_says_neither(
     def down(*_arguments: Any, **_named: Any) -> None:
         raise sa.exc.OperationalError("SELECT 1", {}, Exception("connection refused"))
 
-    monkeypatch.setattr("app.gate.verification.look_up", down)
+    monkeypatch.setattr("app.gate.current.State.key", down)
     answer = ask(tenant, key.secret)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "active" not in answer.get_json()

@@ -1,0 +1,155 @@
+"""What a thread of the gate looked up, kept for as long as nothing at all was committed to the database.
+
+No time to live, and nothing that an invalidation could miss: before each use the database itself is asked
+whether it is still as it was (P1). Where it cannot tell, everything is looked up each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from app.access.credentials import Credential, credential_statement, opened_credential, parse_token
+from app.gate.lookup import Known, key_statement, opened_key
+from app.store.peppers import Held, Peppers
+from app.store.prepared_reads import Prepared, PreparedReads
+from app.store.secrets import SecretMalformed, parse
+
+MOST_KEPT: Final = 1000
+"""How many keys, and how many tokens, each thread keeps; the oldest goes first."""
+
+_LONGEST: Final = 200
+"""More characters than a secret has, with what may stand before it."""
+
+_MOST_WELL_FORMED: Final = 10_000
+
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A text of the form of a secret. ``mark`` stands for it where the text itself is not to be kept."""
+
+    text: str
+    mark: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A token's credential, ended or not, and the last write of its tenant."""
+
+    credential: Credential
+    last_write_at: int
+
+
+class Current:
+    """Gives out, to any thread, what is known of tokens and keys at this moment."""
+
+    def __init__(self, reads: PreparedReads, peppers: Peppers) -> None:
+        self._reads = reads
+        self._peppers = peppers
+        self._statements = (reads.prepare(credential_statement()), reads.prepare(key_statement()))
+        self._mark_key = secrets.token_bytes(32)
+        self._well_formed: set[bytes] = set()
+        self._thread = threading.local()
+
+    def presented(self, text: str) -> Presented | None:
+        """Return a text that somebody presents as a secret; None when its form or checksum is wrong.
+
+        This costs no look-up.
+        """
+        if len(text) > _LONGEST or not text.isascii():
+            return None
+        mark = hashlib.blake2b(text.encode("ascii"), digest_size=16, key=self._mark_key).digest()
+        if mark not in self._well_formed:
+            try:
+                parse(_plain(text))
+            except SecretMalformed:
+                return None
+            if len(self._well_formed) >= _MOST_WELL_FORMED:
+                self._well_formed.clear()
+            self._well_formed.add(mark)
+        return Presented(text, mark)
+
+    def state(self) -> State:
+        """Return the state of the database as it is now, for one verification on this thread.
+
+        :raises StoreUnavailable: when the database does not answer.
+        """
+        # Asked before anything is looked up: a commit that comes between makes what is kept outdated, and
+        # never passes for one that was seen.
+        version = self._reads.version()
+        held = self._peppers.held()
+        state: State | None = getattr(self._thread, "state", None)
+        if state is None or version is None or state.version != version or state.held is not held:
+            state = self._thread.state = State(version, held, self._reads, self._statements)
+        return state
+
+
+class State:
+    """What one thread knows of one state of the database, under the peppers that were at hand then."""
+
+    def __init__(
+        self,
+        version: int | None,
+        held: Held,
+        reads: PreparedReads,
+        statements: tuple[Prepared, Prepared],
+    ) -> None:
+        self.version: Final = version
+        self.held: Final = held
+        self._reads = reads
+        self._of_credential, self._of_key = statements
+        self._gateways: dict[bytes, Gateway] = {}
+        self._keys: dict[bytes, Known] = {}
+
+    def gateway(self, presented: Presented) -> Gateway | None:
+        """Return what a gateway's token opens; None for a token that is unknown.
+
+        :raises StoreUnavailable: when the database does not answer.
+        """
+        kept = self._gateways.get(presented.mark)
+        if kept is not None:
+            return kept
+        token = parse_token(presented.text)
+        if token is None:
+            return None
+        rows = self._reads.rows(self._of_credential, credential_id=token.id)
+        row = rows[0] if rows else None
+        credential = opened_credential(row, self.held, token)
+        if row is None or credential is None:
+            return None
+        found = Gateway(credential, row.last_write_at)
+        self._keep(self._gateways, presented.mark, found)
+        return found
+
+    def key(self, tenant_id: str, presented: Presented) -> Known | None:
+        """Return what a tenant knows of the key that a secret opens; None where it has no such key.
+
+        :raises PepperMissing: when the key's digest is under a pepper that is not at hand.
+        :raises StoreUnavailable: when the database does not answer.
+        """
+        kept = self._keys.get(presented.mark)
+        if kept is not None:
+            return kept if kept.holding.tenant_id == tenant_id else None
+        secret = parse(_plain(presented.text))
+        rows = self._reads.rows(self._of_key, secret_id=secret.id, tenant_id=tenant_id)
+        found = opened_key(rows, self.held, secret)
+        if found is not None:
+            self._keep(self._keys, presented.mark, found)
+        return found
+
+    def _keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
+        if self.version is None:
+            return
+        if len(kept) >= MOST_KEPT:
+            del kept[next(iter(kept))]
+        kept[mark] = found
+
+
+def _plain(text: str) -> str:
+    # RFC 8959: a credential may come as a URI of this scheme.
+    return text.removeprefix("secret-token:")

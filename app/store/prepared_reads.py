@@ -1,0 +1,259 @@
+"""Reads on the hottest path: statements compiled once and run on the driver itself, with a short patience.
+
+The one place that goes past SQLAlchemy's execution. MEASURED
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import threading
+import time
+from collections import deque, namedtuple
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect, Engine
+
+from app.store.unit_of_work import StoreError
+
+PATIENCE: Final = 0.12
+"""For how many seconds a read waits for the database, reaching it included."""
+
+_Result = TypeVar("_Result")
+
+
+class StoreUnavailable(StoreError):
+    """The database did not answer in time, or not at all."""
+
+
+class Prepared:
+    """A statement compiled once for one kind of database; its rows come as named tuples."""
+
+    def __init__(self, statement: sa.Select[Any], dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text: Final = str(compiled)
+        self._constants: Final[dict[str, Any]] = {
+            name: value for name, value in compiled.params.items() if value is not None
+        }
+        self._order: Final[list[str] | None] = compiled.positiontup
+        columns = list(statement.selected_columns)
+        row: Any = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]
+        self._row: Final = row._make
+        processors = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
+        self._processors: Final = [(place, each) for place, each in enumerate(processors) if each is not None]
+
+    def bound(self, parameters: Mapping[str, Any]) -> Any:
+        """Return parameters in the form that the driver takes."""
+        values = {**self._constants, **parameters}
+        return values if self._order is None else [values[name] for name in self._order]
+
+    def rows(self, fetched: list[tuple[Any, ...]]) -> list[Any]:
+        """Return what the driver fetched as rows, with the types of the statement's columns."""
+        rows = []
+        for each in fetched:
+            values = list(each)
+            for place, process in self._processors:
+                values[place] = process(values[place])
+            rows.append(self._row(values))
+        return rows
+
+
+class PreparedReads(Protocol):
+    """Reads one database, from any thread."""
+
+    def prepare(self, statement: sa.Select[Any]) -> Prepared:
+        """Compile a statement for this database."""
+
+    def version(self) -> int | None:
+        """Return a number that every commit, by whomever, makes another one; None where nothing tells that.
+
+        It is the calling thread's own: what a thread read after it got a number is current for this thread as
+        long as it gets the same number again.
+
+        :raises StoreUnavailable: when the database does not answer.
+        """
+
+    def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
+        """Run a statement on a snapshot of its own, and return its rows.
+
+        :raises StoreUnavailable: when the database does not answer.
+        """
+
+
+def prepared_reads(engine: Engine) -> PreparedReads:
+    """Return what reads the database of an engine, over connections of its own."""
+    return _Sqlite(engine) if engine.dialect.name == "sqlite" else _Postgresql(engine)
+
+
+class _Outage:
+    """Keeps threads from waiting, one after the other, for a database that does not answer.
+
+    While it does not, one thread at a time finds out whether it does again; the others fail at once.
+    """
+
+    def __init__(self) -> None:
+        self._lasts = False
+        self._trial = threading.Lock()
+
+    @property
+    def lasts(self) -> bool:
+        return self._lasts
+
+    def attempt(self, read: Callable[..., _Result], *arguments: Any) -> _Result:
+        if self._lasts:
+            return self._try(read, *arguments)
+        try:
+            return read(*arguments)
+        except StoreUnavailable:
+            self._lasts = True
+            raise
+
+    def _try(self, read: Callable[..., _Result], *arguments: Any) -> _Result:
+        if not self._trial.acquire(blocking=False):
+            raise StoreUnavailable("the database does not answer")
+        try:
+            result = read(*arguments)
+            self._lasts = False
+        finally:
+            self._trial.release()
+        return result
+
+
+class _Sqlite:
+    """Each thread has a connection, opened when it first reads and whenever the file became another one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._dialect = engine.dialect
+        (name,), options = engine.dialect.create_connect_args(engine.url)
+        self._path: Final[str] = unquote(urlsplit(name).path) if options.get("uri") else name
+        self._outage = _Outage()
+        self._thread = threading.local()
+
+    def prepare(self, statement: sa.Select[Any]) -> Prepared:
+        return Prepared(statement, self._dialect)
+
+    def version(self) -> int | None:
+        return self._outage.attempt(self._version)
+
+    def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
+        fetched = self._outage.attempt(self._fetched, prepared.text, prepared.bound(parameters))
+        return prepared.rows(fetched)
+
+    def _version(self) -> int:
+        number, cursor = self._opened()
+        try:
+            version: int = cursor.execute("PRAGMA data_version").fetchone()[0]
+            return number << 32 | version
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _fetched(self, text: str, parameters: Any) -> list[tuple[Any, ...]]:
+        _, cursor = self._opened()
+        try:
+            return cursor.execute(text, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _opened(self) -> tuple[int, sqlite3.Cursor]:
+        """Return the thread's connection, with a number that no other connection had."""
+        try:
+            found = os.stat(self._path)
+            file = (found.st_dev, found.st_ino)
+            opened: tuple[tuple[int, int], int, sqlite3.Cursor] | None = getattr(self._thread, "opened", None)
+            if opened is None or opened[0] != file:
+                opened = self._thread.opened = (file, next(_NUMBERS), _sqlite_cursor(self._path))
+        except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from error
+        return opened[1:]
+
+    def _failed(self, error: Exception) -> StoreUnavailable:
+        self._thread.opened = None
+        return StoreUnavailable(f"the database does not answer: {type(error).__name__}")
+
+
+_NUMBERS: Final = itertools.count()
+
+
+def _sqlite_cursor(path: str) -> sqlite3.Cursor:
+    # Not created where it is missing; each statement is a transaction of its own.
+    connection = sqlite3.connect(
+        f"file:{quote(path)}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None
+    )
+    connection.execute("PRAGMA query_only=ON")
+    return connection.cursor()
+
+
+class _Impatient(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that waits for its server until a deadline only, whatever became of the server."""
+
+    deadline: float = 0
+
+    def wait(self, gen: Any, interval: float = PATIENCE, timeout: float | None = None) -> Any:
+        remaining = max(0.0, self.deadline - time.monotonic())
+        return super().wait(gen, interval, remaining if timeout is None else min(timeout, remaining))
+
+
+class _Postgresql:
+    """Idle connections, one of which each read takes; nothing in PostgreSQL tells of others' commits."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._dialect = engine.dialect
+        _, options = engine.dialect.create_connect_args(engine.url)
+        # In whole seconds, and no less: so connections are opened beside the thread that waits for one.
+        self._options: Final[dict[str, Any]] = {"connect_timeout": 2, **options}
+        self._idle: deque[_Impatient] = deque()
+        self._openers = ThreadPoolExecutor(8, thread_name_prefix="opening connections")
+        self._outage = _Outage()
+        self._opening: Any = None
+
+    def prepare(self, statement: sa.Select[Any]) -> Prepared:
+        return Prepared(statement, self._dialect)
+
+    def version(self) -> int | None:
+        return None
+
+    def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
+        return prepared.rows(self._outage.attempt(self._fetched, prepared.text, prepared.bound(parameters)))
+
+    def _fetched(self, text: str, parameters: Any) -> list[tuple[Any, ...]]:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            connection = self._taken(deadline)
+            connection.deadline = deadline
+            try:
+                fetched = connection.execute(text, parameters, prepare=True).fetchall()
+            except psycopg.Error as error:
+                connection.close()
+                # A server that was restarted has ended the idle connections: the next one may do.
+                if isinstance(error, psycopg.OperationalError) and time.monotonic() < deadline:
+                    continue
+                raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
+            self._idle.append(connection)
+            return fetched
+
+    def _taken(self, deadline: float) -> _Impatient:
+        while True:
+            with suppress(IndexError):
+                return self._idle.pop()
+            # While nothing answers, threads that come one by one wait for the same connection to be opened.
+            opening = self._opening
+            if opening is None or opening.done() or not self._outage.lasts:
+                opening = self._opening = self._openers.submit(self._open)
+            try:
+                opening.result(max(0.0, deadline - time.monotonic()))
+            except (TimeoutError, psycopg.Error) as error:
+                raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
+
+    def _open(self) -> None:
+        connection = _Impatient.connect(**self._options, autocommit=True)
+        connection.deadline = time.monotonic() + 2
+        # What nobody waits for any more ends on the server too, also when it waits for a lock.
+        connection.execute(f"SET statement_timeout = {round(PATIENCE * 1000)}")
+        self._idle.append(connection)
