@@ -56,6 +56,8 @@ def create_app(settings: Settings) -> Flask:
     from app.gate import introspection
     from app.gate.afterwards import Afterwards
     from app.gate.authzen.face import AuthzenFace
+    from app.gate.signing import Signer
+    from app.gate.status_list import StatusLists
     from app.gate.unrecorded import Unrecorded
     from app.gate.verification import Gate
     from app.gate.verify import Verify
@@ -145,7 +147,12 @@ def create_app(settings: Settings) -> Flask:
     verify = Verify(gate)
     flask.extensions[VERIFY] = verify
     flask.register_blueprint(verify.blueprint())
-    flask.register_blueprint(introspection.blueprint(gate, protector.acquire, issuer=settings.root_url))
+    signer = Signer(peppers)
+    lists = StatusLists(store, signer, root_url=settings.root_url)
+    lists.init_app(flask)
+    flask.register_blueprint(
+        introspection.blueprint(gate, protector.acquire, lists, signer, issuer=settings.root_url)
+    )
     AuthzenFace(
         gate,
         store,

@@ -30,7 +30,8 @@ class Holding:
 
     ``rights`` leaves out entitlements that no longer exist. ``recovery_window`` is the tenant's.
     ``secret_replaced_at`` and ``secret_ends_at`` are there when the secret was rotated out;
-    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported.
+    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported. ``status_index``: its
+    place in the tenant's status lists.
     """
 
     key_id: str
@@ -51,6 +52,7 @@ class Holding:
     access_ends_at: int | None
     recovery_window: int
     rights: tuple[Right, ...]
+    status_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -11,8 +12,10 @@ from flask import Blueprint, Response, jsonify, request
 
 from app.access.credentials import Credential
 from app.access.protector import Unauthenticated
-from app.gate.decision import Allow, Call, Right
+from app.gate.decision import Allow, Call, Deny, Holding, Right
 from app.gate.reasons import OUTAGES, Reason
+from app.gate.signing import Signer
+from app.gate.status_list import StatusLists
 from app.gate.verification import Gate
 from app.store.unit_of_work import StoreError
 
@@ -20,6 +23,7 @@ log = logging.getLogger(__name__)
 
 PATH: Final = "/oauth2/introspect"
 FACE: Final = "introspect"
+SIGNED: Final = "application/token-introspection+jwt"
 
 RETRY_AFTER: Final = 5
 """After how many seconds it is worth asking again when the store did not answer."""
@@ -32,7 +36,14 @@ class _RequestInvalid(Exception):
     """The request is not one of RFC 7662 §2.1. The message says what to change."""
 
 
-def blueprint(gate: Gate, acquire: Callable[[str], Credential], *, issuer: str) -> Blueprint:
+def blueprint(
+    gate: Gate,
+    acquire: Callable[[str], Credential],
+    lists: StatusLists,
+    signer: Signer,
+    *,
+    issuer: str,
+) -> Blueprint:
     """Return the introspection endpoint.
 
     :param acquire: returns the credential of whoever asks, or raises ``Unauthenticated``.
@@ -56,15 +67,26 @@ def blueprint(gate: Gate, acquire: Callable[[str], Credential], *, issuer: str) 
             return _not_now(Reason.STORE_UNAVAILABLE)
         verdict = gate.judge(gateway, token, call, face=FACE)
         decision = verdict.decision
-        if isinstance(decision, Allow):
-            answer = jsonify(document(decision, issuer))
-        elif decision.reason in OUTAGES:
+        if isinstance(decision, Deny) and decision.reason in OUTAGES:
             # Whether the key is good is not known, so it is said neither that it is nor that it is not.
             answer = _not_now(decision.reason)
         else:
-            answer = jsonify(active=False)
+            members = {"active": False}
+            if isinstance(decision, Allow):
+                members = {**document(decision, issuer), **_status(decision.holding, lists)}
+            answer = signed(members, gateway) if _wants_jwt() else jsonify(members)
         answer.headers["X-Auth-Decision-Id"] = verdict.id
         return answer
+
+    def signed(members: dict[str, Any], gateway: Credential) -> Response:
+        """Answer with a JWT that the caller can show to others (RFC 9701 §5)."""
+        claims = {
+            "iss": issuer,
+            "aud": gateway.id,
+            "iat": int(time.time()),
+            "token_introspection": members,
+        }
+        return Response(signer.sign("token-introspection+jwt", claims), content_type=SIGNED)
 
     @face.after_request
     def not_stored(answer: Response) -> Response:
@@ -72,6 +94,17 @@ def blueprint(gate: Gate, acquire: Callable[[str], Credential], *, issuer: str) 
         return answer
 
     return face
+
+
+def _wants_jwt() -> bool:
+    accepted = request.accept_mimetypes
+    return accepted.best_match(["application/json", SIGNED], default="application/json") == SIGNED
+
+
+def _status(holding: Holding, lists: StatusLists) -> dict[str, Any]:
+    if holding.status_index is None:
+        return {}
+    return {"status": lists.reference(holding.tenant_id, holding.status_index)}
 
 
 def document(allowed: Allow, issuer: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ KNOWN: Final = (
     secret.c.ends_at,
     secret.c.replaced_at,
     secret.c.reuse_reported_at,
+    secret.c.status_index,
     key.c.id.label("key_id"),
     key.c.tenant_id,
     key.c.consumer_id,
@@ -139,6 +140,7 @@ def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
             )
             for entitlement_id, row in sorted(rights.items(), key=lambda pair: pair[1].value)
         ),
+        status_index=first.status_index,
     )
 
 

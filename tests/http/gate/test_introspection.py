@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
+from joserfc import jwt
+from joserfc.jwk import KeySet
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -46,7 +49,9 @@ def told(tenant: Tenant, token: str, **form: Any) -> dict[str, Any]:
 
 def test_a_good_key_is_told_as_the_server_knows_it_now(tenant: Tenant, key: Key) -> None:
     row = tenant.sql(sa.select(tables.key).where(tables.key.c.id == key.id))[0]
-    assert told(tenant, key.secret, token_type_hint="access_token") == {
+    first = told(tenant, key.secret, token_type_hint="access_token")
+    assert first.pop("status")["status_list"]["uri"] == f"http://127.0.0.1:8470/statuslists/{tenant.id}/0"
+    assert first == {
         "active": True,
         "scope": "orders.read orders.write",
         "client_id": key.id,
@@ -195,9 +200,30 @@ def test_a_store_that_does_not_answer_says_neither(
     assert ask(tenant, key.secret).status_code == 503
 
 
+def test_the_answer_is_signed_when_it_is_asked_for(tenant: Tenant, key: Key, client: FlaskClient) -> None:
+    kind = "application/token-introspection+jwt"
+    keys = KeySet.import_key_set(client.get("/.well-known/jwks.json").get_json())
+    for token in (key.secret, "nonsense"):
+        answer = tenant.gate.client.post(
+            "/oauth2/introspect", data={"token": token}, headers={**bearer(tenant), "Accept": kind}
+        )
+        assert (answer.status_code, answer.content_type) == (200, kind)
+        read = jwt.decode(answer.text, keys, algorithms=["ES256"])
+        assert read.header["typ"] == "token-introspection+jwt"
+        assert read.claims["iss"] == "http://127.0.0.1:8470"
+        assert read.claims["aud"] == bearer(tenant)["Authorization"].split("_")[2]
+        assert abs(read.claims["iat"] - time.time()) < 60
+        assert read.claims["token_introspection"] == told(tenant, token)
+    either = {**bearer(tenant), "Accept": f"application/json, {kind};q=0.5"}
+    plain = tenant.gate.client.post("/oauth2/introspect", data={"token": key.secret}, headers=either)
+    assert plain.get_json()["active"] is True
+
+
 def test_the_metadata_names_the_endpoint(settings: Settings) -> None:
     root = "https://keys.example.com/keysteward"
     client = create_app(replace(settings, public_url=root)).test_client()
     found = client.get("/.well-known/oauth-authorization-server/keysteward").get_json()
     assert found["introspection_endpoint"] == f"{root}/oauth2/introspect"
+    assert found["jwks_uri"] == f"{root}/.well-known/jwks.json"
+    assert found["introspection_signing_alg_values_supported"] == ["ES256"]
     assert found["introspection_endpoint_auth_methods_supported"] == ["Bearer"]
