@@ -7,6 +7,7 @@ the list that it holds has expired. Whoever can reach the gate asks the gate.
 from __future__ import annotations
 
 import base64
+import logging
 import threading
 import time
 import zlib
@@ -24,6 +25,8 @@ from app.keys.status_index import LIST_SIZE
 from app.rights.standing import KeyState, standings
 from app.store.tables import consumer, key, secret
 from app.store.unit_of_work import Store, StoreError, TenantUnknown, Unit
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/statuslist+jwt"
 PATH: Final = "/statuslists"
@@ -46,6 +49,10 @@ class Status(IntEnum):
     valid = 0
     invalid = 1
     suspended = 2
+
+
+class ListBeingMade(Exception):
+    """Lists are being made, and the one that is asked for is not there yet."""
 
 
 class StatusLists:
@@ -73,31 +80,44 @@ class StatusLists:
     def token(self, tenant_id: str, number: int) -> str:
         """Return a list as a signed token that is at most :data:`KEPT_FOR` seconds old.
 
+        One thread at a time makes one, so that lists never hold up what else the process answers. Meanwhile
+        others get the one that there is, up to an age of :data:`TIME_TO_LIVE` seconds.
+
+        :raises ListBeingMade: when there is none that young.
         :raises TenantUnknown: when there is no such tenant.
         :raises LookupError: when the tenant has no such list.
         :raises Exception: whatever the store raises when it does not answer; an old list is not told then.
         """
-        with self._making:
-            kept = self._kept.get((tenant_id, number))
-            now = int(time.time())
-            if kept is not None and 0 <= now - kept[0] < KEPT_FOR:
+        kept = self._kept.get((tenant_id, number))
+        age = None if kept is None else int(time.time()) - kept[0]
+        if kept is not None and age is not None and 0 <= age < KEPT_FOR:
+            return kept[1]
+        if not self._making.acquire(blocking=False):
+            if kept is not None and age is not None and 0 <= age < TIME_TO_LIVE:
                 return kept[1]
-            with self._store.reading(tenant_id) as unit:
-                issued_at, packed = unit.now // 1_000_000, packed_statuses(_statuses(unit, number))
-            made = self._signer.sign(
-                "statuslist+jwt",
-                {
-                    "sub": self.uri(tenant_id, number),
-                    "iat": issued_at,
-                    "exp": issued_at + LIFETIME,
-                    "ttl": TIME_TO_LIVE,
-                    "status_list": {"bits": BITS, "lst": packed},
-                },
-            )
+            raise ListBeingMade
+        try:
+            now, made = int(time.time()), self._made(tenant_id, number)
             self._kept[tenant_id, number] = now, made
             while len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
             return made
+        finally:
+            self._making.release()
+
+    def _made(self, tenant_id: str, number: int) -> str:
+        with self._store.reading(tenant_id) as unit:
+            issued_at, packed = unit.now // 1_000_000, packed_statuses(_statuses(unit, number))
+        return self._signer.sign(
+            "statuslist+jwt",
+            {
+                "sub": self.uri(tenant_id, number),
+                "iat": issued_at,
+                "exp": issued_at + LIFETIME,
+                "ttl": TIME_TO_LIVE,
+                "status_list": {"bits": BITS, "lst": packed},
+            },
+        )
 
     def init_app(self, app: Flask) -> None:
         """Register the lists, and the keys by which they are believed."""
@@ -116,10 +136,11 @@ class StatusLists:
             token = self.token(tenant_id, number)
         except (TenantUnknown, LookupError):
             return _problem(404, _NO_LIST)
+        except ListBeingMade:
+            return _not_now("The list is being made", 1)
         except (StoreError, sa.exc.SQLAlchemyError):
-            unavailable = _problem(503, "The store does not answer")
-            unavailable.headers["Retry-After"] = str(_RETRY_AFTER)
-            return unavailable
+            log.exception("a status list was not made")
+            return _not_now("The store does not answer", _RETRY_AFTER)
         answer = Response(token, content_type=MEDIA_TYPE)
         answer.headers["Cache-Control"] = f"max-age={KEPT_FOR}"
         return answer
@@ -165,6 +186,12 @@ def _status(unit: Unit, row: sa.Row[Any], state: KeyState) -> Status:
         return Status.invalid
     waits = row.access_starts_at is not None and row.access_starts_at > unit.now
     return Status.suspended if waits or state is KeyState.dormant else Status.valid
+
+
+def _not_now(detail: str, retry_after: int) -> Response:
+    answer = _problem(503, detail)
+    answer.headers["Retry-After"] = str(retry_after)
+    return answer
 
 
 def _problem(status: int, detail: str) -> Response:

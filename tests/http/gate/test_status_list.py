@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -123,7 +125,39 @@ def test_a_list_is_never_told_older_than_it_says(
     assert tenant.verify(key) == "key_revoked", "the gate itself is never late"
     clock[0] += 2
     assert status(tenant, where) == INVALID
-    assert status_list.KEPT_FOR + status_list.TIME_TO_LIVE < status_list.LIFETIME
+    assert status_list.KEPT_FOR < status_list.TIME_TO_LIVE <= status_list.LIFETIME // 2
+
+
+def test_one_thread_at_a_time_makes_lists(
+    tenant: Tenant, holder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = reference(tenant, tenant.key(holder, "orders"))
+    path = where["uri"].removeprefix(ROOT)
+    clock = [1_000_000_000.0]
+    monkeypatch.setattr("app.gate.status_list.time.time", lambda: clock[0])
+    begun, go_on = threading.Event(), threading.Event()
+    made = status_list.StatusLists._made
+
+    def slowly(*arguments: Any) -> str:
+        begun.set()
+        assert go_on.wait(60)
+        return made(*arguments)
+
+    fetch(tenant.gate.client, where["uri"])
+    monkeypatch.setattr(status_list.StatusLists, "_made", slowly)
+    clock[0] += 20
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: tenant.flask.test_client().get(path).status_code)
+        try:
+            assert begun.wait(60)
+            assert tenant.gate.client.get(path).status_code == 200, "the one that there is, 20 seconds old"
+            clock[0] += 20
+            refused = tenant.gate.client.get(path)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        finally:
+            go_on.set()
+        assert waiting.result(60) == 200
+    assert tenant.gate.client.get(path).status_code == 200
 
 
 def test_places_are_drawn_at_random_and_a_full_list_is_followed_by_another(
