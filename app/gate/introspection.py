@@ -13,10 +13,12 @@ from flask import Blueprint, Response, jsonify, request
 from app.access.credentials import Credential
 from app.access.protector import Unauthenticated
 from app.gate.decision import Allow, Call, Deny, Holding, Right
+from app.gate.question import CredentialsConflict, bearer_of
 from app.gate.reasons import OUTAGES, Reason
 from app.gate.signing import Signer
 from app.gate.status_list import StatusLists
 from app.gate.verification import Gate
+from app.store.secrets import parse
 from app.store.unit_of_work import StoreError
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ def blueprint(
 ) -> Blueprint:
     """Return the introspection endpoint.
 
-    :param acquire: returns the credential of whoever asks, or raises ``Unauthenticated``.
+    :param acquire: returns the credential of whoever asks, or raises ``Unauthenticated``: it says why the
+        gate does not know somebody.
     :param issuer: our issuer identifier.
     """
     face = Blueprint("introspection", __name__)
@@ -54,19 +57,14 @@ def blueprint(
     @face.post(PATH)
     def introspect() -> Response:
         try:
-            gateway = acquire("gate")
-            token, call = _read()
-        except Unauthenticated as error:
-            refused = _problem(error.status, _CODES[error.status], error.detail)
-            refused.headers["WWW-Authenticate"] = error.challenge
-            return refused
-        except _RequestInvalid as error:
-            return _problem(400, "invalid_request", str(error))
-        except (StoreError, sa.exc.SQLAlchemyError):
-            log.exception("an introspection failed")
-            return _not_now(Reason.STORE_UNAVAILABLE)
-        verdict = gate.judge(gateway, token, call, face=FACE)
+            asked = _read()
+            token = bearer_of(request.environ)
+        except (_RequestInvalid, CredentialsConflict) as error:
+            return refused() or _problem(400, "invalid_request", str(error))
+        verdict = gate.judge_for(token, *asked, face=FACE)
         decision = verdict.decision
+        if isinstance(decision, Deny) and decision.reason is Reason.GATE_UNAUTHENTICATED:
+            return refused() or _not_now(Reason.STORE_UNAVAILABLE)
         if isinstance(decision, Deny) and decision.reason in OUTAGES:
             # Whether the key is good is not known, so it is said neither that it is nor that it is not.
             answer = _not_now(decision.reason)
@@ -74,15 +72,28 @@ def blueprint(
             members = {"active": False}
             if isinstance(decision, Allow):
                 members = {**document(decision, issuer), **_status(decision.holding, lists)}
-            answer = signed(members, gateway) if _wants_jwt() else jsonify(members)
+            answer = signed(members, str(token)) if _wants_jwt() else jsonify(members)
         answer.headers["X-Auth-Decision-Id"] = verdict.id
         return answer
 
-    def signed(members: dict[str, Any], gateway: Credential) -> Response:
+    def refused() -> Response | None:
+        """Say what is wrong with whoever asks; None when nothing is."""
+        try:
+            acquire("gate")
+        except Unauthenticated as error:
+            answer = _problem(error.status, _CODES[error.status], error.detail)
+            answer.headers["WWW-Authenticate"] = error.challenge
+            return answer
+        except (StoreError, sa.exc.SQLAlchemyError):
+            log.exception("an introspection failed")
+            return _not_now(Reason.STORE_UNAVAILABLE)
+        return None
+
+    def signed(members: dict[str, Any], token: str) -> Response:
         """Answer with a JWT that the caller can show to others (RFC 9701 §5)."""
         claims = {
             "iss": issuer,
-            "aud": gateway.id,
+            "aud": parse(token).id,
             "iat": int(time.time()),
             "token_introspection": members,
         }

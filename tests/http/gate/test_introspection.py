@@ -168,6 +168,9 @@ def test_the_caller_must_be_known_and_say_it_in_form(tenant: Tenant, key: Key, c
     assert status({}, **good) == (401, "invalid_token")
     assert status({"Authorization": f"Bearer {key.secret}"}, **good) == (401, "invalid_token")
     assert status(tenant.operator.headers, **good) == (403, "insufficient_scope")
+    assert status({}) == (401, "invalid_token"), "who asks is told first"
+    two = {"Authorization": f"{bearer(tenant)['Authorization']}, Bearer another"}
+    assert status(two, **good) == (400, "invalid_request")
     assert status(bearer(tenant)) == (400, "invalid_request")
     assert status(bearer(tenant), token="") == (400, "invalid_request")
     assert status(bearer(tenant), token=[key.secret, key.secret]) == (400, "invalid_request")
@@ -186,13 +189,18 @@ def test_a_store_that_does_not_answer_says_neither(
     def down(*_arguments: Any, **_named: Any) -> None:
         raise sa.exc.OperationalError("SELECT 1", {}, Exception("connection refused"))
 
-    monkeypatch.setattr("app.gate.current.State.key", down)
-    answer = ask(tenant, key.secret)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    assert "active" not in answer.get_json()
-    monkeypatch.undo()
+    for place in ("app.gate.current.State.key", "app.gate.current.Current.state"):
+        monkeypatch.setattr(place, down)
+        answer = ask(tenant, key.secret)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert "active" not in answer.get_json()
+        monkeypatch.undo()
     monkeypatch.setattr("app.access.protector.find_credential", down)
-    answer = ask(tenant, key.secret)
+    assert told(tenant, key.secret)["active"] is True
+    nobody = tenant.gate.client.post("/oauth2/introspect", data={"token": key.secret})
+    assert nobody.status_code == 401
+    unknown = {"Authorization": f"Bearer {mint('kst', 'gate').text}"}
+    answer = tenant.gate.client.post("/oauth2/introspect", data={"token": key.secret}, headers=unknown)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     monkeypatch.undo()
     future = sa.update(tables.tenant).where(tables.tenant.c.id == tenant.id)
