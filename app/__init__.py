@@ -54,12 +54,16 @@ def create_app(settings: Settings) -> Flask:
     from app.access.watch import Watch
     from app.claiming import link_face
     from app.claiming.consumer_face import ConsumerFace
+    from app.claiming.holdings import consumers_named
     from app.directory.follow_up_worker import FollowUpWorker
-    from app.gate import metrics
+    from app.gate import introspection, metrics
     from app.gate.afterwards import Afterwards
+    from app.gate.authzen.face import AuthzenFace
     from app.gate.folding import Folding
     from app.gate.recorder import SpoolRecorder
+    from app.gate.signing import Signer
     from app.gate.spool import Spool
+    from app.gate.status_list import StatusLists
     from app.gate.verification import Gate
     from app.gate.verify import Verify
     from app.keys.erasing import Erasing
@@ -153,4 +157,18 @@ def create_app(settings: Settings) -> Flask:
     verify = Verify(gate)
     flask.extensions[VERIFY] = verify
     flask.register_blueprint(verify.blueprint())
+    signer = Signer(peppers)
+    lists = StatusLists(store, signer, root_url=settings.root_url)
+    lists.init_app(flask)
+    flask.register_blueprint(
+        introspection.blueprint(gate, protector.acquire, lists, signer, issuer=settings.root_url)
+    )
+    AuthzenFace(
+        gate,
+        store,
+        protector.acquire,
+        root_url=settings.root_url,
+        users_named=lambda unit, name: consumers_named(unit, "userName", name, user_name_key),
+        page_secret=peppers.derive("authzen pages"),
+    ).init_app(flask)
     return flask

@@ -86,6 +86,11 @@ class TokenFace:
             grant_types_supported=[ClientCredentialsGrant.GRANT_TYPE],
             response_types_supported=[],
             scopes_supported=[SCOPE],
+            jwks_uri=f"{self.issuer}/.well-known/jwks.json",
+            introspection_signing_alg_values_supported=["ES256"],
+            introspection_endpoint=f"{self.issuer}/oauth2/introspect",
+            # A gateway shows its own token (RFC 6750), as at every face: RFC 8414 §2 names that so.
+            introspection_endpoint_auth_methods_supported=["Bearer"],
         )
 
     def _query(self, client_id: str) -> _Asking | None:

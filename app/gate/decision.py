@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.gate.conditions import method_allowed, path_allowed
+from app.gate.properties import properties_allowed
 from app.gate.reasons import Reason
 from app.rights.continuity import Held, Interval, Lapsed, continuity
 
@@ -29,7 +30,8 @@ class Holding:
 
     ``rights`` leaves out entitlements that no longer exist. ``recovery_window`` is the tenant's.
     ``secret_replaced_at`` and ``secret_ends_at`` are there when the secret was rotated out;
-    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported.
+    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported. ``status_index``: its
+    place in the tenant's status lists.
     """
 
     key_id: str
@@ -50,13 +52,16 @@ class Holding:
     access_ends_at: int | None
     recovery_window: int
     rights: tuple[Right, ...]
+    status_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What is asked: the audiences and scopes that must all be met, and the call itself when it is known.
 
-    ``client``: the address of the caller of the API, as text, when it is known.
+    ``client``: the address of the caller of the API, as text, when it is known. ``properties``: what the
+    application says of the resource and the action, by names such as ``resource.status``; None where it is
+    not the application that asks.
     """
 
     audiences: frozenset[str]
@@ -64,6 +69,7 @@ class Call:
     method: str | None
     path: str | None
     client: str | None = None
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,7 @@ def _satisfying(holding: Holding, held: Sequence[Right], call: Call) -> Allow | 
         (Reason.CONDITION_UNKNOWN, _conditions_known),
         (Reason.METHOD_NOT_ALLOWED, _method),
         (Reason.PATH_NOT_ALLOWED, _path),
+        (Reason.PROPERTY_MISMATCH, _properties),
     ):
         held = [right for right in held if satisfies(right, call)]
         if not held:
@@ -147,7 +154,7 @@ def _scopes(right: Right, call: Call) -> bool:
 
 
 def _conditions_known(right: Right, call: Call) -> bool:
-    return right.conditions.keys() <= {"methods", "paths"}
+    return right.conditions.keys() <= {"methods", "paths", "properties"}
 
 
 def _method(right: Right, call: Call) -> bool:
@@ -158,3 +165,8 @@ def _method(right: Right, call: Call) -> bool:
 def _path(right: Right, call: Call) -> bool:
     paths = right.conditions.get("paths")
     return not paths or path_allowed(paths, call.path)
+
+
+def _properties(right: Right, call: Call) -> bool:
+    properties = right.conditions.get("properties")
+    return not properties or properties_allowed(properties, call.properties)

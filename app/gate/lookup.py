@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -19,6 +19,29 @@ from app.store.peppers import Held, Peppers
 from app.store.secrets import Secret
 from app.store.tables import consumer, entitlement, key, key_entitlement, secret, tenant
 from app.store.unit_of_work import Store, moment_after
+
+KNOWN: Final = (
+    secret.c.id.label("secret_id"),
+    secret.c.ends_at,
+    secret.c.replaced_at,
+    secret.c.reuse_reported_at,
+    secret.c.status_index,
+    key.c.id.label("key_id"),
+    key.c.tenant_id,
+    key.c.consumer_id,
+    key.c.issued_at,
+    key.c.expires_at,
+    key.c.revoked_at,
+    key.c.revoked_reason,
+    consumer.c.user_name,
+    consumer.c.active,
+    consumer.c.deleted_at,
+    consumer.c.access_starts_at,
+    consumer.c.access_ends_at,
+    tenant.c.recovery_window,
+    key.c.issued_at.label("horizon"),
+)
+"""What is known of a key by itself, whichever way it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +97,11 @@ def opened_key(rows: Sequence[Any], held: Held, presented: Secret) -> Known | No
     move, current = None, held.current
     if version < current:
         move = DigestMove(presented.id, digest, held.digest(PURPOSE, presented.text, current), current)
-    return Known(_holding(first, rows), first.last_write_at, move)
+    return Known(holding_of(first, rows), first.last_write_at, move)
 
 
-def _holding(first: Any, rows: Sequence[Any]) -> Holding:
+def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
+    """Return what rows of :func:`with_rights` say of one key; ``first`` is the first of them."""
     rights: dict[str, Any] = {}
     intervals: dict[str, list[Interval]] = {}
     for row in rows:
@@ -116,6 +140,7 @@ def _holding(first: Any, rows: Sequence[Any]) -> Holding:
             )
             for entitlement_id, row in sorted(rights.items(), key=lambda pair: pair[1].value)
         ),
+        status_index=first.status_index,
     )
 
 
@@ -123,29 +148,8 @@ def _holding(first: Any, rows: Sequence[Any]) -> Holding:
 def key_statement() -> sa.Select[Any]:
     """Return the statement that says all about the key with the secret ``secret_id`` of ``tenant_id``."""
     found = (
-        sa.select(
-            secret.c.id.label("secret_id"),
-            secret.c.digest,
-            secret.c.pepper,
-            secret.c.ends_at,
-            secret.c.replaced_at,
-            secret.c.reuse_reported_at,
-            key.c.id.label("key_id"),
-            key.c.tenant_id,
-            key.c.consumer_id,
-            key.c.issued_at,
-            key.c.expires_at,
-            key.c.revoked_at,
-            key.c.revoked_reason,
-            consumer.c.user_name,
-            consumer.c.active,
-            consumer.c.deleted_at,
-            consumer.c.access_starts_at,
-            consumer.c.access_ends_at,
-            tenant.c.recovery_window,
-            tenant.c.last_write_at,
-            key.c.issued_at.label("horizon"),
-        )
+        sa.select(*KNOWN, secret.c.digest, secret.c.pepper, tenant.c.last_write_at)
+        .select_from(secret)
         .join(key, key.c.id == secret.c.key_id)
         .join(consumer, consumer.c.id == key.c.consumer_id)
         .join(tenant, tenant.c.id == key.c.tenant_id)
@@ -156,6 +160,14 @@ def key_statement() -> sa.Select[Any]:
         )
         .cte("found")
     )
+    return with_rights(found)
+
+
+def with_rights(found: sa.CTE) -> sa.Select[Any]:
+    """Return the statement that adds to keys what they were issued for, and the times that carried it.
+
+    :param found: keys as ``key_id``, ``consumer_id`` and ``horizon``, with whatever else is wanted of them.
+    """
     path = paths(found)
     return (
         sa.select(
@@ -172,5 +184,8 @@ def key_statement() -> sa.Select[Any]:
         .select_from(found)
         .outerjoin(key_entitlement, key_entitlement.c.key_id == found.c.key_id)
         .outerjoin(entitlement, entitlement.c.id == key_entitlement.c.entitlement_id)
-        .outerjoin(path, path.c.entitlement_id == entitlement.c.id)
+        .outerjoin(
+            path,
+            sa.and_(path.c.entitlement_id == entitlement.c.id, path.c.consumer_id == found.c.consumer_id),
+        )
     )

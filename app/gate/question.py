@@ -32,6 +32,14 @@ def token_of(environ: WSGIEnvironment) -> str | None:
     return _one({_credential(each) for each in _values(environ.get("HTTP_X_GATE_AUTHORIZATION"))})
 
 
+def bearer_of(environ: WSGIEnvironment) -> str | None:
+    """Return the token of whoever asks, where it is not a caller's call that is asked about.
+
+    :raises CredentialsConflict: when there are several.
+    """
+    return _one({_credential(each) for each in _values(environ.get("HTTP_AUTHORIZATION"))})
+
+
 def key_of(environ: WSGIEnvironment) -> str | None:
     """Return the caller's key, of ``Authorization: Bearer`` or ``X-API-Key``; None where there is none.
 

@@ -39,6 +39,13 @@ class Reason(Enum):
         403,
         "The entitlement does not allow this path, or it is ambiguous.",
     )
+    PROPERTY_MISMATCH = (
+        "property_mismatch",
+        403,
+        "The entitlement asks for other properties of the resource or the action, or they are not known.",
+    )
+    KEY_UNCLAIMED = ("key_unclaimed", 401, "The key is issued and not claimed yet: nobody has its secret.")
+    SUBJECT_UNKNOWN = ("subject_unknown", 401, "The tenant has no such subject.")
     PEPPER_MISSING = (
         "pepper_missing",
         401,
@@ -68,3 +75,6 @@ DEAD: Final = frozenset(
     }
 )
 """The reasons that nothing takes back: who uses such a secret all the same is worth knowing of."""
+
+OUTAGES: Final = frozenset({Reason.STORE_UNAVAILABLE, Reason.CLOCK_ABSURD, Reason.PEPPER_MISSING})
+"""The reasons that say nothing of the key: the server itself cannot judge."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Final
@@ -103,6 +104,31 @@ class Gate:
             return self._recorded(found, Deny(key), call, None, face, started)
         return self._judged(found, key, call, face, state, started)
 
+    def judge_by(
+        self,
+        gateway: Credential,
+        deciding: Callable[[], tuple[Allow | Deny, int]],
+        call: Call,
+        *,
+        face: str,
+    ) -> Verdict:
+        """Judge a call by a decision about somebody who shows no secret, and record it. Never raises (P5).
+
+        :param deciding: returns the decision and the moment it was made for. The limits of a key are taken
+            after it; a user has none.
+        """
+        started = perf_counter_ns()
+        now: int | None = None
+        try:
+            decision, now = deciding()
+            if isinstance(decision, Allow) and decision.holding.key_id and self._limits is not None:
+                decision = self._limits.take(decision, now)
+        except ClockAbsurd:
+            decision = Deny(Reason.CLOCK_ABSURD)
+        except Exception as error:
+            decision = _failed(error)
+        return self._recorded(gateway, decision, call, now, face, started)
+
     def refuse(self, gateway: Credential, reason: Reason, call: Call, *, face: str) -> Verdict:
         """Record and return a denial that the face itself found before any key was known. Never raises."""
         return self._recorded(gateway, Deny(reason), call, None, face, perf_counter_ns())
@@ -182,8 +208,8 @@ class Gate:
             actor=gateway.actor,
             allowed=allowed,
             reason=None if isinstance(decision, Allow) else decision.reason.code,
-            key_id=None if holding is None else holding.key_id,
-            secret_id=None if holding is None else holding.secret_id,
+            key_id=None if holding is None else holding.key_id or None,
+            secret_id=None if holding is None else holding.secret_id or None,
             consumer_id=None if holding is None else holding.consumer_id,
             entitlements=tuple([each.entitlement_id for each in decision.rights])
             if isinstance(decision, Allow)

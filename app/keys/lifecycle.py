@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.keys.status_index import draw_status_index
 from app.ledger.events import Event, record
 from app.store.peppers import Peppers
 from app.store.secrets import Secret, mint
@@ -153,6 +154,7 @@ def insert_secret(unit: Unit, key_id: str, minting: Minting) -> Secret:
             digest=minting.peppers.digest(PURPOSE, made.text, version),
             pepper=version,
             created_at=unit.now,
+            status_index=draw_status_index(unit),
         )
     )
     return made

@@ -1,4 +1,4 @@
-"""How many consumers hold an entitlement now."""
+"""Who holds an entitlement now, and how many do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,38 @@ def count_holders(unit: Unit, entitlement_ids: Collection[str]) -> dict[str, int
     return counted
 
 
+def holders_after(unit: Unit, entitlement_ids: Collection[str], *, after: str, limit: int) -> list[str]:
+    """Return the first consumers who hold one of some entitlements at ``unit.now``, by their ids.
+
+    :param after: only ids after this one.
+    """
+    holding = _holding(unit, entitlement_ids)
+    statement = (
+        sa.select(holding.c.consumer_id)
+        .join(activity, activity.c.consumer_id == holding.c.consumer_id)
+        .where(_holds(unit, activity), holding.c.consumer_id > after)
+        .distinct()
+        .order_by(holding.c.consumer_id)
+        .limit(limit)
+    )
+    return list(unit.execute(statement).scalars())
+
+
 def _counting(unit: Unit, entitlement_ids: Collection[str]) -> sa.Select[tuple[str, int]]:
+    holding = _holding(unit, entitlement_ids)
+    return (
+        sa.select(
+            holding.c.entitlement_id,
+            sa.func.count(sa.distinct(holding.c.consumer_id)).label("holders"),
+        )
+        .join(activity, activity.c.consumer_id == holding.c.consumer_id)
+        .where(_holds(unit, activity))
+        .group_by(holding.c.entitlement_id)
+    )
+
+
+def _holding(unit: Unit, entitlement_ids: Collection[str]) -> sa.CTE:
+    """The consumers whom the carriers of some entitlements reach now, active or not."""
     mapped = (
         sa.select(mapping.c.entitlement_id, mapping.c.kind, mapping.c.value)
         .where(_holds(unit, mapping), mapping.c.entitlement_id.in_(entitlement_ids))
@@ -50,16 +81,7 @@ def _counting(unit: Unit, entitlement_ids: Collection[str]) -> sa.Select[tuple[s
     by_group = sa.select(below.c.entitlement_id, consumer.c.id).join(
         consumer, consumer.c.id == below.c.member_id
     )
-    holding = sa.union(by_value, by_group).cte("holding")
-    return (
-        sa.select(
-            holding.c.entitlement_id,
-            sa.func.count(sa.distinct(holding.c.consumer_id)).label("holders"),
-        )
-        .join(activity, activity.c.consumer_id == holding.c.consumer_id)
-        .where(_holds(unit, activity))
-        .group_by(holding.c.entitlement_id)
-    )
+    return sa.union(by_value, by_group).cte("holding")
 
 
 def _holds(unit: Unit, carrier: sa.Table) -> sa.ColumnElement[bool]:

@@ -46,6 +46,11 @@ class Held:
         return hmac.new(pepper, f"{purpose}\0{secret}".encode(), hashlib.sha256).digest()
 
 
+def derived(pepper: bytes, purpose: str) -> bytes:
+    """Return the key of 32 bytes that a pepper gives for another purpose."""
+    return hmac.new(pepper, f"derive\0{purpose}".encode(), hashlib.sha256).digest()
+
+
 class PepperMissing(PepperUnusable):
     """A digest was made under a version of the pepper that is not at hand."""
 
@@ -88,8 +93,7 @@ class Peppers:
     def derive(self, purpose: str) -> bytes:
         """Return a key for another purpose, the same in every process until the oldest pepper is dropped."""
         by_version = self.by_version
-        oldest = by_version[min(by_version)]
-        return hmac.new(oldest, f"derive\0{purpose}".encode(), hashlib.sha256).digest()
+        return derived(by_version[min(by_version)], purpose)
 
 
 def parse_peppers(text: str) -> Peppers:

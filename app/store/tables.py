@@ -322,6 +322,9 @@ secret = sa.Table(
     sa.Column("replaced_at", Time),
     # When somebody's use of it, dead as it is, was last reported.
     sa.Column("reuse_reported_at", Time),
+    # Its place in the tenant's status lists, drawn at random; null on those from before there were any.
+    sa.Column("status_index", sa.Integer),
+    sa.Index("uq_secret_status_index", "tenant_id", "status_index", unique=True),
     sa.Index(
         "uq_secret_current",
         "key_id",
