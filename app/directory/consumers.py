@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import MomentInvalid, ValueUnmatched
+from app.directory.withdrawals import count
 from app.keys.lifecycle import revoke_all
 from app.ledger.events import Event, record
 from app.store.batches import batches
@@ -109,6 +110,7 @@ def forget_consumer(unit: Unit, consumer_id: str) -> None:
         .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
         .values(active=False, deleted_at=unit.now)
     )
+    count(unit, [consumer_id])
     revoke_all(unit, consumer_id, "consumer_deleted")
 
 

@@ -66,7 +66,7 @@ def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
         rights[row.entitlement_id] = row
         carried = intervals.setdefault(row.entitlement_id, [])
         if row.since is not None:
-            carried.append(Interval(row.since, row.until, row.tolerance))
+            carried.append(Interval(row.since, row.until, row.tolerance, row.held_until))
     return Holding(
         key_id=first.key_id,
         tenant_id=first.tenant_id,
@@ -147,6 +147,7 @@ def _statement() -> sa.Select[Any]:
             path.c.since,
             path.c.until,
             path.c.tolerance,
+            path.c.held_until,
         )
         .select_from(found)
         .outerjoin(key_entitlement, key_entitlement.c.key_id == found.c.key_id)

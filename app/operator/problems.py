@@ -22,6 +22,7 @@ from app.access.errors import (
 )
 from app.access.login_provider import LoginProviderMissing
 from app.access.protector import Unauthenticated
+from app.directory.brakes import BrakeDecided, BrakeUnknown
 from app.keys.idempotency import RequestDiffers, SecretNoLongerReadable
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
 from app.keys.recipients import RecipientUnusable
@@ -81,7 +82,13 @@ def problem_of(error: Exception) -> Problem:
             return Problem(error.status, error.detail, headers=headers)
         case KeyUnknown():
             return Problem(404, "There is no such key")
-        case NothingToExplain() | ConsumerUnknown() | ConnectionMissing() | CredentialMissing():
+        case (
+            NothingToExplain()
+            | ConsumerUnknown()
+            | ConnectionMissing()
+            | CredentialMissing()
+            | BrakeUnknown()
+        ):
             return Problem(404, _sentence(error))
         case KeyNotClaimable():
             return Problem(409, _sentence(error), "key-not-claimable")
@@ -105,6 +112,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, _sentence(error), "name-taken")
         case ConnectionDisabled():
             return Problem(409, _sentence(error), "connection-disabled")
+        case BrakeDecided():
+            return Problem(409, _sentence(error), "brake-decided")
         case CredentialEnded():
             return Problem(409, _sentence(error), "credential-ended")
         case OperatorError() | AccessError():

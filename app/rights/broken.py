@@ -14,6 +14,7 @@ from app.rights.continuity import Continuity, Dormant, Lapsed
 from app.rights.standing import KeyState, Standing
 from app.rights.stretches import Stretch
 from app.rights.words import at, because, duration, listed
+from app.store.tables import FOREVER
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,10 @@ def _not_granted(holder: ConsumerStanding, mapped: Mapped, unbroken: Sequence[St
 
 def _outlook(judged: Continuity, since: int | None, now: int, recovery_window: int) -> str:
     if isinstance(judged, Dormant):
-        return f"the key works again if that changes before {at(judged.since + recovery_window)}"
+        if judged.held_until == FOREVER:
+            return "the key works again if that changes: its end waits for an operator, as a brake is engaged"
+        ends_at = max(judged.since + recovery_window, judged.held_until)
+        return f"the key works again if that changes before {at(ends_at)}"
     if since is not None and now - since >= recovery_window:
         window = duration(recovery_window)
         return f"that is longer than the recovery window ({window}), so this key stays dead for it"

@@ -3,7 +3,8 @@
 There are three ways to a grant and no fourth: a value of ``User.entitlements`` that is the entitlement's own
 (``direct``), a value of ``User.roles`` that it is mapped to (``role``), and membership, nested or not, of a
 group that it is mapped to (``group``). A path holds while every carrier on it holds, so its time is the
-intersection of theirs, and with the consumer's activity.
+intersection of theirs, and with the consumer's activity. One that a braked withdrawal ended says until when
+the brake holds the gap after it open.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.store.expressions import earlier, later
-from app.store.tables import activity, consumer, direct_value, mapping, membership
+from app.store.tables import activity, brake, consumer, direct_value, mapping, membership, withdrawal
 
 
 def of_consumers(consumer_ids: sa.ColumnElement[bool], horizon: int) -> sa.CTE:
@@ -34,8 +35,8 @@ def paths(asked: sa.CTE) -> sa.CTE:
     """Return every path of the asked consumers, ended ones included.
 
     :param asked: consumers as ``consumer_id``, each with a ``horizon``.
-    :return: rows of ``consumer_id, entitlement_id, reason, via, since, until, tolerance``; ``via`` is the
-        value or the id of the group that the entitlement is mapped to.
+    :return: rows of ``consumer_id, entitlement_id, reason, via, since, until, tolerance, held_until``;
+        ``via`` is the value or the id of the group that the entitlement is mapped to.
     """
     reach = _reach(asked)
     by_group = sa.select(
@@ -76,8 +77,15 @@ def paths(asked: sa.CTE) -> sa.CTE:
             since,
             until,
             tolerance,
+            sa.func.coalesce(brake.c.holds_until, 0).label("held_until"),
         )
         .join(activity, activity.c.consumer_id == carried.c.consumer_id)
+        # What ended the path is found by its moment: no two writes of a tenant share one.
+        .outerjoin(
+            withdrawal,
+            sa.and_(withdrawal.c.tenant_id == activity.c.tenant_id, withdrawal.c.moment == until.element),
+        )
+        .outerjoin(brake, brake.c.id == withdrawal.c.brake_id)
         .where(until.element > since.element, until.element > carried.c.horizon)
         .cte("path")
     )
