@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from app.gate.decision import Holding, Right
 from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
+from app.rights.consumers import SUSPEND
 from app.rights.continuity import Interval
 from app.rights.paths import paths
 from app.store.peppers import Peppers
 from app.store.secrets import Secret
-from app.store.tables import consumer, entitlement, key, key_entitlement, secret, tenant
+from app.store.tables import activity, consumer, entitlement, key, key_entitlement, secret, tenant
 from app.store.unit_of_work import Store, moment_after
 
 
@@ -85,6 +86,7 @@ def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
         access_starts_at=first.access_starts_at,
         access_ends_at=first.access_ends_at,
         recovery_window=first.recovery_window,
+        sponsor_until=first.sponsor_until,
         rights=tuple(
             Right(
                 entitlement_id,
@@ -101,6 +103,13 @@ def _holding(first: sa.Row[Any], rows: list[sa.Row[Any]] | Any) -> Holding:
 
 @cache
 def _statement() -> sa.Select[Any]:
+    # 0 where the directory has never had the sponsor; none where there is no sponsor to have.
+    sponsor_until = sa.select(
+        sa.case(
+            (consumer.c.sponsor_id.is_not(None), sa.func.coalesce(sa.func.max(activity.c.until), 0)),
+            else_=None,
+        )
+    ).where(activity.c.consumer_id == consumer.c.sponsor_id)
     found = (
         sa.select(
             secret.c.id.label("secret_id"),
@@ -123,6 +132,9 @@ def _statement() -> sa.Select[Any]:
             consumer.c.access_ends_at,
             tenant.c.recovery_window,
             tenant.c.last_write_at,
+            sa.case((tenant.c.sponsor_policy == SUSPEND, sponsor_until.scalar_subquery()), else_=None).label(
+                "sponsor_until"
+            ),
             key.c.issued_at.label("horizon"),
         )
         .join(key, key.c.id == secret.c.key_id)

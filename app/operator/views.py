@@ -245,6 +245,7 @@ def tenant_document(tenant: Tenant) -> Document:
         "createdAt": time(tenant.created_at),
         "recoveryWindowSeconds": tenant.recovery_window // 1_000_000,
         "unmatchedValues": tenant.unmatched_values,
+        "sponsorPolicy": tenant.sponsor_policy,
     }
 
 

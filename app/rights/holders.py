@@ -51,13 +51,19 @@ def _counting(unit: Unit, entitlement_ids: Collection[str]) -> sa.Select[tuple[s
         consumer, consumer.c.id == below.c.member_id
     )
     holding = sa.union(by_value, by_group).cte("holding")
+    of_sponsor = activity.alias("sponsor_activity")
+    sponsored = sa.exists().where(
+        of_sponsor.c.consumer_id == activity.c.sponsor_id,
+        of_sponsor.c.since <= unit.now,
+        of_sponsor.c.until > unit.now,
+    )
     return (
         sa.select(
             holding.c.entitlement_id,
             sa.func.count(sa.distinct(holding.c.consumer_id)).label("holders"),
         )
         .join(activity, activity.c.consumer_id == holding.c.consumer_id)
-        .where(_holds(unit, activity))
+        .where(_holds(unit, activity), activity.c.sponsor_id.is_(None) | sponsored)
         .group_by(holding.c.entitlement_id)
     )
 

@@ -56,6 +56,8 @@ tenant = sa.Table(
     sa.Column("recovery_window", Time, nullable=False),
     # What a value on a user that names no known entitlement gets: "keep" it, inert, or "refuse" the request.
     sa.Column("unmatched_values", Text, nullable=False),
+    # What the keys of a service user do while its sponsor is away: "suspend" or "keep".
+    sa.Column("sponsor_policy", Text, nullable=False, server_default=sa.text("'suspend'")),
     # Every write takes the next moment here, which also makes the writes of a tenant follow one another.
     sa.Column("last_write_at", Time, nullable=False),
 )
@@ -278,6 +280,8 @@ consumer = sa.Table(
     sa.Column("access_starts_at", Time),
     sa.Column("access_ends_at", Time),
     sa.Column("deleted_at", Time),
+    # The id of the user that answers for a service user, as it was said: there may be none of that id.
+    sa.Column("sponsor_id", Text, index=True),
 )
 
 activity = sa.Table(
@@ -286,6 +290,8 @@ activity = sa.Table(
     sa.Column("id", Serial, primary_key=True, autoincrement=True),
     _tenant(),
     sa.Column("consumer_id", Text, sa.ForeignKey("consumer.id"), nullable=False, index=True),
+    # Without whose own activity it counts for nothing: the sponsor of a service user, where they suspend.
+    sa.Column("sponsor_id", Text),
     *_carrier(),
 )
 
