@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> Flask:
     from app.gate.verify import Verify
     from app.keys.erasing import Erasing
     from app.keys.lifecycle import Minting
-    from app.operator import claims_face, clients_face, plan_face, revocation, usage_face
+    from app.operator import brakes_face, claims_face, clients_face, plan_face, revocation, usage_face
     from app.operator import face as operator
     from app.operator.planner import Planner
     from app.operator.problems import problem_response
@@ -124,6 +124,7 @@ def create_app(settings: Settings) -> Flask:
             loopback=settings.loopback_issuers,
         )
     )
+    flask.register_blueprint(brakes_face.blueprint(store, protector.acquire))
     rehearsal = Rehearsal(lambda dialect: scim.services[dialect or DEFAULT_DIALECT])
     flask.register_blueprint(
         plan_face.blueprint(Planner(store, rehearsal, tuple(DIALECTS)), protector.acquire)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from app.access.errors import ConnectionMissing, NameTaken
+from app.access.errors import ConnectionMissing, NameTaken, SettingInvalid
 from app.access.names import checked_name
 from app.ledger.events import Event, record
 from app.store.tables import connection
 from app.store.unit_of_work import Unit, new_id
+
+LONGEST_BRAKE_SPAN: Final = 7 * 24 * 3600 * 1_000_000
+"""The longest time, in microseconds, within which withdrawals can count together."""
+
+LARGEST_BRAKE_MINIMUM: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class BrakeSettings:
+    """When withdrawals are too many: a share of the active consumers in per cent, and how many at the least.
+
+    ``span``: within how many microseconds they count together. With 0 per cent there is no brake.
+    """
+
+    percent: int
+    minimum: int
+    span: int
 
 
 @dataclass(frozen=True)
@@ -24,6 +41,7 @@ class Connection:
     dialect: str
     created_at: int
     disabled_at: int | None
+    brake: BrakeSettings
     last_call_at: int | None = None
     usual_cycle: int | None = None
 
@@ -94,6 +112,53 @@ def disable_connection(unit: Unit, name_or_id: str) -> Connection:
     return get_connection(unit, found.id)
 
 
+def set_brake(
+    unit: Unit,
+    name_or_id: str,
+    *,
+    percent: int | None = None,
+    minimum: int | None = None,
+    span: int | None = None,
+) -> Connection:
+    """Change the brake of a connection; what is None stays. What a brake holds already, it goes on holding.
+
+    :param percent: of the active consumers, 0 for no brake.
+    :param minimum: how many withdrawals are too many at the least.
+    :param span: in microseconds.
+    :raises ConnectionMissing: when the tenant has no such connection.
+    :raises SettingInvalid: when a value is out of its range.
+    """
+    found = get_connection(unit, name_or_id)
+    old = found.brake
+    new = BrakeSettings(
+        old.percent if percent is None else percent,
+        old.minimum if minimum is None else minimum,
+        old.span if span is None else span,
+    )
+    if not 0 <= new.percent <= 100:
+        raise SettingInvalid("the share of a brake is from 0 to 100 per cent")
+    if not 1 <= new.minimum <= LARGEST_BRAKE_MINIMUM:
+        raise SettingInvalid(f"the minimum of a brake is from 1 to {LARGEST_BRAKE_MINIMUM} people")
+    if not 1_000_000 <= new.span <= LONGEST_BRAKE_SPAN:
+        raise SettingInvalid("the time of a brake is from a second to 7 days")
+    if new == old:
+        return found
+    unit.execute(
+        sa.update(connection)
+        .where(connection.c.id == found.id)
+        .values(brake_percent=new.percent, brake_minimum=new.minimum, brake_span=new.span)
+    )
+    data = {
+        "brake": {
+            "percent": {"from": old.percent, "to": new.percent},
+            "minimum": {"from": old.minimum, "to": new.minimum},
+            "withinSeconds": {"from": old.span // 1_000_000, "to": new.span // 1_000_000},
+        }
+    }
+    record(unit, [Event("connection.changed", f"connection/{found.id}", data)])
+    return get_connection(unit, found.id)
+
+
 def _connection(row: sa.Row[Any]) -> Connection:
     return Connection(
         row.id,
@@ -102,6 +167,7 @@ def _connection(row: sa.Row[Any]) -> Connection:
         row.dialect,
         row.created_at,
         row.disabled_at,
+        BrakeSettings(row.brake_percent, row.brake_minimum, row.brake_span),
         row.last_call_at,
         row.usual_cycle,
     )

@@ -16,7 +16,7 @@ class NameTaken(AccessError):
 
 
 class SettingInvalid(AccessError):
-    """A setting of a tenant is out of its range."""
+    """A setting of a tenant or a connection is out of its range."""
 
 
 class TenantMissing(AccessError):

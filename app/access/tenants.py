@@ -22,6 +22,7 @@ LONGEST_RECOVERY_WINDOW: Final = 366 * 24 * 3600 * 1_000_000
 
 KEEP: Final = "keep"
 REFUSE: Final = "refuse"
+SUSPEND: Final = "suspend"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Tenant:
     created_at: int
     recovery_window: int
     unmatched_values: str
+    sponsor_policy: str
 
 
 @contextmanager
@@ -124,6 +126,7 @@ def change_tenant(
     before_raising: Callable[[Unit], object],
     recovery_window: int | None = None,
     unmatched_values: str | None = None,
+    sponsor_policy: str | None = None,
 ) -> Tenant:
     """Change settings of the unit's tenant; what is None stays.
 
@@ -136,12 +139,15 @@ def change_tenant(
     old = this_tenant(unit)
     window = old.recovery_window if recovery_window is None else recovery_window
     values = old.unmatched_values if unmatched_values is None else unmatched_values
-    _check(window, values)
+    policy = old.sponsor_policy if sponsor_policy is None else sponsor_policy
+    _check(window, values, policy)
     changes: dict[str, Any] = {}
     if window != old.recovery_window:
         changes["recoveryWindow"] = {"from": old.recovery_window, "to": window}
     if values != old.unmatched_values:
         changes["unmatchedValues"] = {"from": old.unmatched_values, "to": values}
+    if policy != old.sponsor_policy:
+        changes["sponsorPolicy"] = {"from": old.sponsor_policy, "to": policy}
     if not changes:
         return old
     if window > old.recovery_window:
@@ -149,18 +155,22 @@ def change_tenant(
     unit.execute(
         sa.update(tenant)
         .where(tenant.c.id == unit.tenant_id)
-        .values(recovery_window=window, unmatched_values=values)
+        .values(recovery_window=window, unmatched_values=values, sponsor_policy=policy)
     )
     record(unit, [Event("tenant.changed", f"tenant/{unit.tenant_id}", changes)])
     return this_tenant(unit)
 
 
-def _check(recovery_window: int, unmatched_values: str) -> None:
+def _check(recovery_window: int, unmatched_values: str, sponsor_policy: str = SUSPEND) -> None:
     if not 0 <= recovery_window <= LONGEST_RECOVERY_WINDOW:
         raise SettingInvalid("a recovery window is from 0 seconds to 366 days long")
     if unmatched_values not in (KEEP, REFUSE):
         raise SettingInvalid(f"unmatched values are {KEEP!r} or {REFUSE!r}")
+    if sponsor_policy not in (KEEP, SUSPEND):
+        raise SettingInvalid(f"the sponsor policy is {KEEP!r} or {SUSPEND!r}")
 
 
 def _tenant(row: sa.Row[Any]) -> Tenant:
-    return Tenant(row.id, row.name, row.created_at, row.recovery_window, row.unmatched_values)
+    return Tenant(
+        row.id, row.name, row.created_at, row.recovery_window, row.unmatched_values, row.sponsor_policy
+    )

@@ -1,4 +1,4 @@
-"""What an operator should see to before it hurts: silent connections, tokens that end soon."""
+"""What an operator should see to before it hurts: brakes that wait, silent connections, tokens that end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.access.connections import Connection, list_connections
 from app.access.credentials import Credential, list_credentials
 from app.access.silence import CYCLES, silent_since
-from app.store.tables import oauth_client
+from app.store.tables import brake, oauth_client, withdrawal
 from app.store.unit_of_work import Unit
 
 _DAY: Final = 24 * 3600 * 1_000_000
@@ -23,6 +23,7 @@ NEVER_CALLED: Final = _DAY
 """How old a connection without any call is when that is worth a warning, in microseconds."""
 
 KINDS: Final = (
+    "brake_engaged",
     "connection_silent",
     "connection_never_called",
     "connection_without_token",
@@ -65,8 +66,11 @@ def find_warnings(unit: Unit, cycles: int = CYCLES) -> list[Warned]:
             )
         ).scalars()
     )
+    waiting = _brakes(unit)
     found: list[Warned] = []
     for one in list_connections(unit):
+        if one.id in waiting:
+            found.append(_of_brake(one, *waiting[one.id]))
         if one.disabled_at is None:
             found += _of_calls(one, unit.now, cycles)
             of_it = [each for each in tokens if each.connection_id == one.id]
@@ -77,6 +81,25 @@ def find_warnings(unit: Unit, cycles: int = CYCLES) -> list[Warned]:
             text = f"The token {each.label!r} ({' '.join(each.scopes)}) ends soon"
             found.append(Warned("token_expiring", None, None, text, each.expires_at))
     return found
+
+
+def _brakes(unit: Unit) -> dict[str, tuple[int, int]]:
+    """Return since when the brake of a connection waits, and how many people for, where one does."""
+    people = sa.func.coalesce(sa.func.sum(withdrawal.c.people + withdrawal.c.uncounted), 0)
+    statement = (
+        sa.select(brake.c.connection_id, brake.c.engaged_at, people.label("people"))
+        .outerjoin(withdrawal, withdrawal.c.brake_id == brake.c.id)
+        .where(brake.c.tenant_id == unit.tenant_id, brake.c.decision.is_(None))
+        .group_by(brake.c.connection_id, brake.c.engaged_at)
+    )
+    return {row.connection_id: (row.engaged_at, int(row.people)) for row in unit.execute(statement)}
+
+
+def _of_brake(one: Connection, engaged_at: int, people: int) -> Warned:
+    text = (
+        f"It withdrew {people} people: they are denied, and nothing of it is final before an operator decides"
+    )
+    return Warned("brake_engaged", one.id, one.name, text, engaged_at)
 
 
 def _of_calls(one: Connection, now: int, cycles: int) -> Iterator[Warned]:

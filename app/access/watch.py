@@ -55,7 +55,7 @@ class Watch:
                 log.exception("nobody looked for warnings of %s", tenant.name)
                 continue
             for each in found:
-                known = (tenant.id, each.kind, each.connection_id or each.text)
+                known = (tenant.id, each.kind, each.connection_id or each.text, str(each.at))
                 holding[known] = self._logged.get(known, now - AGAIN)
                 if now - holding[known] >= AGAIN:
                     holding[known] = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from app.cli.administration import connection, follow_ups, tenant
+from app.cli.brakes import brake
 from app.cli.claims import claim, claim_link
 from app.cli.clients import show_warnings
 from app.cli.entitlements import entitlement
@@ -38,6 +39,7 @@ for command in (
     explain,
     plan,
     follow_ups,
+    brake,
     pepper,
     show_warnings,
     usage,

@@ -14,6 +14,7 @@ from app.access.tenants import (
     KEEP,
     LONGEST_RECOVERY_WINDOW,
     REFUSE,
+    SUSPEND,
     founding,
     list_tenants,
     this_tenant,
@@ -114,25 +115,38 @@ def list_all_tenants(as_program: bool) -> None:
     type=click.Choice([KEEP, REFUSE]),
     help="What a value gets that names no entitlement.",
 )
+@click.option(
+    "--sponsor-policy",
+    type=click.Choice([SUSPEND, KEEP]),
+    help="What the keys of a service user do while its sponsor is away.",
+)
 @tenant_option
 @json_option
 def set_tenant(
-    recovery_window: int | None, unmatched_values: str | None, tenant: str | None, as_program: bool
+    recovery_window: int | None,
+    unmatched_values: str | None,
+    sponsor_policy: str | None,
+    tenant: str | None,
+    as_program: bool,
 ) -> None:
     """Change settings; a longer recovery window wakes no key that is dead already."""
-    if recovery_window is None and unmatched_values is None:
-        raise click.UsageError("say what to set: --recovery-window or --unmatched-values")
+    if recovery_window is None and unmatched_values is None and sponsor_policy is None:
+        raise click.UsageError("say what to set: --recovery-window, --unmatched-values or --sponsor-policy")
     with writing(tenant) as work:
         changed = change_settings(
             work.unit,
             recovery_window=None if recovery_window is None else recovery_window * _SECOND,
             unmatched_values=unmatched_values,
+            sponsor_policy=sponsor_policy,
         )
     if as_program:
         print_json(views.tenant_document(changed))
         return
     window = duration(changed.recovery_window)
-    click.echo(f"{changed.name}: recovery window {window}, unmatched values: {changed.unmatched_values}")
+    click.echo(
+        f"{changed.name}: recovery window {window}, unmatched values: {changed.unmatched_values}, "
+        f"sponsor policy: {changed.sponsor_policy}"
+    )
 
 
 @click.group()

@@ -102,7 +102,7 @@ def drop_client(connection_name: str, client_id: str, tenant: str | None) -> Non
 @tenant_option
 @json_option
 def show_warnings(tenant: str | None, as_program: bool) -> None:
-    """Show silent connections and tokens that end soon."""
+    """Show brakes that wait, silent connections, and tokens that end soon."""
     with reading(tenant) as work:
         found = find_warnings(work.unit, work.installation.settings.silent_after_cycles)
     if as_program:

@@ -40,6 +40,7 @@ _WORDS = {
     "--without-entitlement", metavar="VALUE", help="What if this entitlement went: its value or id."
 )
 @click.option("--dialect", type=click.Choice(sorted(DIALECTS)), help="Of the connection that would send it.")
+@click.option("--connection", metavar="NAME", help="The connection that would send it, with its brake.")
 @click.option(
     "--shown",
     type=click.IntRange(0, MOST_SHOWN),
@@ -63,6 +64,7 @@ def plan(
     without_user: str | None,
     without_entitlement: str | None,
     dialect: str | None,
+    connection: str | None,
     shown: int,
     patience: int,
     tenant: str | None,
@@ -83,7 +85,9 @@ def plan(
         rehearsal = rehearsal_of(settings.schemas_dir, max_body=settings.max_body_bytes)
         planner = Planner(installation.store, rehearsal, tuple(DIALECTS))
         tenant_id = chosen_tenant(installation.store, tenant).id
-        made = planner.plan(tenant_id, requests, dialect=dialect, shown=shown, patience=patience)
+        made = planner.plan(
+            tenant_id, requests, dialect=dialect, connection=connection, shown=shown, patience=patience
+        )
     if as_program:
         print_json(plan_document(made))
     else:

@@ -13,6 +13,7 @@ from scim2_models import SCIMException
 from app.access.tenants import Tenant, get_tenant, list_tenants
 from app.cli.failures import Unable, told_in_one_line
 from app.cli.installation import Installation, actor, open_installation
+from app.directory.brakes import BrakeDecided, BrakeUnknown
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
 from app.keys.rotation import KeyNotRotatable
 from app.operator.errors import OperatorError
@@ -93,7 +94,14 @@ def _told() -> Iterator[None]:
         yield
     except KeyUnknown as error:
         raise Unable(f"no key {str(error)!r}") from error
-    except (KeyNotClaimable, KeyNotRotatable, NothingToExplain, OperatorError) as error:
+    except (
+        KeyNotClaimable,
+        KeyNotRotatable,
+        NothingToExplain,
+        OperatorError,
+        BrakeUnknown,
+        BrakeDecided,
+    ) as error:
         raise Unable(str(error)) from error
     except SCIMException as error:
         raise Unable(error.detail or str(error)) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.directory.withdrawals import note
 from app.store.tables import FOREVER
 from app.store.unit_of_work import Unit
 
@@ -26,11 +27,13 @@ def begin(unit: Unit, carrier: sa.Table, rows: Iterable[Mapping[str, Any]]) -> N
 
 def end(unit: Unit, carrier: sa.Table, condition: sa.ColumnElement[bool]) -> None:
     """End now the carriers of the tenant that meet a condition and still hold."""
-    unit.execute(
+    ended = unit.execute(
         sa.update(carrier)
         .where(carrier.c.tenant_id == unit.tenant_id, carrier.c.until > unit.now, condition)
         .values(until=unit.now)
     )
+    if ended.rowcount:
+        note(unit)
 
 
 def holding(unit: Unit, carrier: sa.Table) -> sa.ColumnElement[bool]:

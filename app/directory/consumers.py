@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.directory.carriers import begin, end, holding
-from app.directory.effects import key_effects
 from app.directory.errors import MomentInvalid, ValueUnmatched
+from app.directory.sponsors import check_sponsor, following, is_service, sponsored_by, suspends
+from app.directory.withdrawals import count
 from app.keys.lifecycle import revoke_all
 from app.ledger.events import Event, record
 from app.store.batches import batches
-from app.store.tables import FOREVER, activity, consumer, direct_value, key, mapping, membership
+from app.store.tables import FOREVER, activity, consumer, direct_value, mapping, membership
 from app.store.unit_of_work import Unit
 
 CONSUMER_SCHEMA = "urn:keysteward:scim:schemas:extension:1.0:Consumer"
@@ -31,6 +31,7 @@ class ConsumerState:
     access_starts_at: int | None
     access_ends_at: int | None
     values: frozenset[tuple[str, str]]
+    sponsor_id: str | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> ConsumerState:
@@ -50,6 +51,9 @@ class ConsumerState:
                 for item in document.get(attribute) or []
                 if item.get("value")
             ),
+            sponsor_id=(extension.get("sponsor") or {}).get("value") or None
+            if is_service(document.get("userType"))
+            else None,
         )
 
 
@@ -69,16 +73,14 @@ def _moment(name: str, value: str | None) -> int | None:
     return max((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 0)
 
 
-@contextmanager
-def following(unit: Unit, consumer_id: str) -> Iterator[None]:
-    """Enclose a change to one consumer: its keys' transitions are recorded, and due keys issued."""
-    with key_effects(unit, [key.c.consumer_id == consumer_id], lambda: [consumer_id]):
-        yield
-
-
-def assert_consumer(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
+def assert_consumer(
+    unit: Unit, consumer_id: str, state: ConsumerState, *, refuse_unknown_sponsor: bool = False
+) -> None:
     """Make the tables say what the user's document says, whatever they said before (P6).
 
+    A sponsor whom the directory does not have is reported by an event, or refused; the keys are dormant then.
+
+    :raises SponsorInvalid: when a new sponsor cannot be one.
     :raises ValueUnmatched: when a new value names no entitlement and the tenant refuses such values.
     """
     fields = {
@@ -86,7 +88,14 @@ def assert_consumer(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
         "active": state.active,
         "access_starts_at": state.access_starts_at,
         "access_ends_at": state.access_ends_at,
+        "sponsor_id": state.sponsor_id,
     }
+    if state.sponsor_id is not None:
+        named = sa.select(consumer.c.sponsor_id).where(
+            consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id
+        )
+        if unit.execute(named).scalar() != state.sponsor_id:
+            check_sponsor(unit, consumer_id, state.sponsor_id, refuse_unknown=refuse_unknown_sponsor)
     changed = unit.execute(
         sa.update(consumer)
         .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
@@ -94,22 +103,24 @@ def assert_consumer(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
     )
     if not changed.rowcount:
         unit.execute(sa.insert(consumer).values(id=consumer_id, tenant_id=unit.tenant_id, **fields))
-    with following(unit, consumer_id):
+    with following(unit, [consumer_id]), following(unit, sponsored_by(unit, consumer_id)):
         _assert_activity(unit, consumer_id, state)
         _assert_values(unit, consumer_id, state.values)
 
 
 def forget_consumer(unit: Unit, consumer_id: str) -> None:
     """End everything that a deleted user carried, and revoke all keys for good (P8)."""
-    end(unit, activity, activity.c.consumer_id == consumer_id)
-    end(unit, direct_value, direct_value.c.consumer_id == consumer_id)
-    end(unit, membership, membership.c.member_id == consumer_id)
-    unit.execute(
-        sa.update(consumer)
-        .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
-        .values(active=False, deleted_at=unit.now)
-    )
-    revoke_all(unit, consumer_id, "consumer_deleted")
+    with following(unit, sponsored_by(unit, consumer_id)):
+        end(unit, activity, activity.c.consumer_id == consumer_id)
+        end(unit, direct_value, direct_value.c.consumer_id == consumer_id)
+        end(unit, membership, membership.c.member_id == consumer_id)
+        unit.execute(
+            sa.update(consumer)
+            .where(consumer.c.tenant_id == unit.tenant_id, consumer.c.id == consumer_id)
+            .values(active=False, deleted_at=unit.now)
+        )
+        count(unit, [consumer_id])
+        revoke_all(unit, consumer_id, "consumer_deleted")
 
 
 def _assert_activity(unit: Unit, consumer_id: str, state: ConsumerState) -> None:
@@ -122,10 +133,15 @@ def _assert_activity(unit: Unit, consumer_id: str, state: ConsumerState) -> None
     if not state.active or until <= unit.now:
         end(unit, activity, activity.c.consumer_id == consumer_id)
         return
-    here = sa.and_(holding(unit, activity), activity.c.consumer_id == consumer_id)
-    extended = unit.execute(sa.update(activity).where(here).values(until=until))
+    sponsor_id = state.sponsor_id if state.sponsor_id is not None and suspends(unit) else None
+    of_it = activity.c.consumer_id == consumer_id
+    as_wanted = activity.c.sponsor_id.is_not_distinct_from(sponsor_id)
+    extended = unit.execute(
+        sa.update(activity).where(holding(unit, activity), of_it, as_wanted).values(until=until)
+    )
     if not extended.rowcount:
-        begin(unit, activity, [{"consumer_id": consumer_id, "until": until}])
+        end(unit, activity, of_it)
+        begin(unit, activity, [{"consumer_id": consumer_id, "sponsor_id": sponsor_id, "until": until}])
 
 
 def _assert_values(unit: Unit, consumer_id: str, wanted: frozenset[tuple[str, str]]) -> None:

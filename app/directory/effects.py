@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from app.directory.withdrawals import count
 from app.keys.lifecycle import issue, revoke
 from app.ledger.events import Event, record
 from app.rights.grants import grants
@@ -29,12 +30,15 @@ def key_effects(
     :param keys: conditions on the table ``key``; one of them is true of every key that the change may move.
     :param holders: the consumers whose grants the change may have brought, asked after the change.
     """
-    before = {
-        each.key_id: each.state
+    standing = {
+        key_id: each
         for some_keys in keys
-        for each in standings(unit, some_keys & key.c.revoked_at.is_(None)).values()
+        for key_id, each in standings(unit, some_keys & key.c.revoked_at.is_(None)).items()
     }
+    before = {key_id: each.state for key_id, each in standing.items()}
     yield
+    # A brake that engages now decides whether what is dormant is final.
+    count(unit, sorted({*holders(), *(each.consumer_id for each in standing.values())}))
     for some in batches(list(before)):
         settle(unit, before, standings(unit, key.c.id.in_(some)))
     issue_due(unit, holders)

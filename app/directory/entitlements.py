@@ -13,6 +13,7 @@ from app.directory.carriers import begin, end, holding
 from app.directory.effects import issue_due, key_effects, revoke_orphans
 from app.directory.errors import MemberUnknown, PolicyInvalid
 from app.directory.follow_ups import MOST_AT_ONCE, follow_entitlement
+from app.directory.withdrawals import MOST_ESTIMATED, estimate
 from app.rights.chains import displays_of
 from app.rights.holders import count_holders
 from app.store.batches import batches
@@ -89,6 +90,8 @@ def following(unit: Unit, entitlement_id: str) -> Iterator[None]:
     of_tenant = consumer.c.tenant_id == unit.tenant_id
     if _are_many(unit, key.c.id, issued_for_it & key.c.revoked_at.is_(None)):
         yield
+        some = sa.select(key.c.id).where(issued_for_it & key.c.revoked_at.is_(None)).limit(MOST_ESTIMATED)
+        estimate(unit, unit.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one())
         follow_entitlement(unit, entitlement_id)
         return
     with key_effects(unit, [issued_for_it], lambda: ()):

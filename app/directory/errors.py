@@ -41,3 +41,7 @@ class ValueUnmatched(DirectoryError):
 
 class PositionUnreadable(DirectoryError):
     """The position of a page is not one that this search can have given."""
+
+
+class SponsorInvalid(DirectoryError):
+    """A user cannot be the sponsor of a service user."""

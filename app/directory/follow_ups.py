@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from app.directory.effects import issue_due, revoke_orphans, settle
+from app.directory.withdrawals import count_followed, finish_counting
 from app.ledger.events import Event, record
 from app.rights.grants import consumers_below, grants
 from app.rights.standing import standings
@@ -106,6 +107,7 @@ def carry_on(
         return None
     batch = people[:most]
     if batch:
+        count_followed(unit, wanted.moment, batch)
         _settle(unit, wanted, batch)
         issue_due(unit, lambda: batch, of=wanted.ids if wanted.kind == "entitlement" else None)
     is_last = len(batch) == len(people)
@@ -117,6 +119,13 @@ def carry_on(
     }
     unit.execute(sa.update(follow_up).where(follow_up.c.id == wanted.id).values(values))
     if is_last:
+        others = sa.select(follow_up.c.id).where(
+            follow_up.c.tenant_id == unit.tenant_id,
+            follow_up.c.txn == wanted.txn,
+            follow_up.c.finished_at.is_(None),
+        )
+        if unit.execute(others.limit(1)).first() is None:
+            finish_counting(unit, wanted.moment)
         data = {"kind": wanted.kind, "of": wanted.txn, "people": values["done"]}
         record(unit, [Event("follow_up.finished", f"follow_up/{wanted.id}", data)])
     return _follow_up(unit.execute(sa.select(follow_up).where(follow_up.c.id == wanted.id)).one())

@@ -13,6 +13,7 @@ from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import MembershipCycle, MemberUnknown
 from app.directory.follow_ups import MOST_AT_ONCE, follow_members
+from app.directory.withdrawals import estimate
 from app.ledger.events import Event, record
 from app.rights.grants import consumers_below
 from app.store.batches import batches
@@ -220,6 +221,7 @@ def _following(unit: Unit, ids: Sequence[str]) -> Iterator[None]:
     people = [each for some in batches(ids) for each in consumers_below(unit, some)]
     if len(people) > MOST_AT_ONCE:
         yield
+        estimate(unit, len(people))
         follow_members(unit, ids)
         return
     with key_effects(unit, [key.c.consumer_id.in_(people)], lambda: people):

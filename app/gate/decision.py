@@ -30,8 +30,9 @@ class Holding:
 
     ``rights`` leaves out entitlements that no longer exist. ``recovery_window`` is the tenant's.
     ``secret_replaced_at`` and ``secret_ends_at`` are there when the secret was rotated out;
-    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported. ``status_index``: its
-    place in the tenant's status lists.
+    ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported. ``sponsor_until``:
+    until when the sponsor is active, of a service user whose keys are dormant without it. ``status_index``:
+    the secret's place in the tenant's status lists.
     """
 
     key_id: str
@@ -52,6 +53,7 @@ class Holding:
     access_ends_at: int | None
     recovery_window: int
     rights: tuple[Right, ...]
+    sponsor_until: int | None = None
     status_index: int | None = None
 
 
@@ -123,6 +125,8 @@ def decide(holding: Holding, call: Call, now: int) -> Allow | Deny:
         return Deny(Reason.ACCESS_NOT_STARTED, holding)
     if holding.access_ends_at is not None and holding.access_ends_at <= now:
         return Deny(Reason.ACCESS_ENDED, holding)
+    if holding.sponsor_until is not None and holding.sponsor_until <= now:
+        return Deny(Reason.SPONSOR_ABSENT, holding)
     held = [right for right, state in judged if isinstance(state, Held)]
     if not held:
         return Deny(Reason.NO_GRANT, holding)

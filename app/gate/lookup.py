@@ -13,12 +13,25 @@ import sqlalchemy as sa
 from app.gate.decision import Holding, Right
 from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
+from app.rights.consumers import SUSPEND
 from app.rights.continuity import Interval
 from app.rights.paths import paths
 from app.store.peppers import Held, Peppers
 from app.store.secrets import Secret
-from app.store.tables import consumer, entitlement, key, key_entitlement, secret, tenant
+from app.store.tables import activity, consumer, entitlement, key, key_entitlement, secret, tenant
 from app.store.unit_of_work import Store, moment_after
+
+# 0 where the directory has never had the sponsor; none where there is no sponsor to have.
+_SPONSOR_UNTIL: Final = (
+    sa.select(
+        sa.case(
+            (consumer.c.sponsor_id.is_not(None), sa.func.coalesce(sa.func.max(activity.c.until), 0)),
+            else_=None,
+        )
+    )
+    .where(activity.c.consumer_id == consumer.c.sponsor_id)
+    .scalar_subquery()
+)
 
 KNOWN: Final = (
     secret.c.id.label("secret_id"),
@@ -39,6 +52,7 @@ KNOWN: Final = (
     consumer.c.access_starts_at,
     consumer.c.access_ends_at,
     tenant.c.recovery_window,
+    sa.case((tenant.c.sponsor_policy == SUSPEND, _SPONSOR_UNTIL), else_=None).label("sponsor_until"),
     key.c.issued_at.label("horizon"),
 )
 """What is known of a key by itself, whichever way it was found."""
@@ -110,7 +124,7 @@ def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
         rights[row.entitlement_id] = row
         carried = intervals.setdefault(row.entitlement_id, [])
         if row.since is not None:
-            carried.append(Interval(row.since, row.until, row.tolerance))
+            carried.append(Interval(row.since, row.until, row.tolerance, row.held_until))
     return Holding(
         key_id=first.key_id,
         tenant_id=first.tenant_id,
@@ -129,6 +143,7 @@ def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
         access_starts_at=first.access_starts_at,
         access_ends_at=first.access_ends_at,
         recovery_window=first.recovery_window,
+        sponsor_until=first.sponsor_until,
         rights=tuple(
             Right(
                 entitlement_id,
@@ -180,6 +195,7 @@ def with_rights(found: sa.CTE) -> sa.Select[Any]:
             path.c.since,
             path.c.until,
             path.c.tolerance,
+            path.c.held_until,
         )
         .select_from(found)
         .outerjoin(key_entitlement, key_entitlement.c.key_id == found.c.key_id)

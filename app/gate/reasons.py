@@ -24,6 +24,11 @@ class Reason(Enum):
     CONSUMER_INACTIVE = ("consumer_inactive", 401, "The user that holds the key is not active.")
     ACCESS_NOT_STARTED = ("access_not_started", 401, "The user's access has not begun yet.")
     ACCESS_ENDED = ("access_ended", 401, "The user's access has ended.")
+    SPONSOR_ABSENT = (
+        "sponsor_absent",
+        401,
+        "The user who answers for the service user that holds the key is not active.",
+    )
     RIGHT_LAPSED = (
         "right_lapsed",
         401,

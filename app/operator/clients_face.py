@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from app.access.clients import Client, list_clients, register_client, remove_cli
 from app.access.credentials import Credential
 from app.access.warnings import find_warnings
 from app.operator import views
+from app.operator.answers import answer as _answer
 from app.operator.problems import problem_response
 from app.operator.requests import TEXT, Member, is_text, read_body, read_query
 from app.store.unit_of_work import Store
@@ -98,8 +98,3 @@ def client_document(client: Client) -> dict[str, Any]:
         "jwksUri": client.keys_url,
         "createdAt": views.time(client.created_at),
     }
-
-
-def _answer(document: dict[str, Any], status: int = 200) -> Response:
-    body = json.dumps(document, ensure_ascii=False)
-    return Response(body, status, {"Cache-Control": "no-store"}, mimetype="application/json")

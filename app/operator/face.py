@@ -5,10 +5,9 @@ Each handler is four steps: who may, what is asked, what is done, what is answer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, abort, request
 
@@ -22,6 +21,7 @@ from app.keys.lifecycle import Minting
 from app.keys.recipients import Recipient
 from app.keys.rotation import DEFAULT_OVERLAP as KEY_OVERLAP
 from app.operator import views
+from app.operator.answers import answer as _answer
 from app.operator.claims import claim_answer
 from app.operator.connections import open_connection, rotate_token
 from app.operator.consumers import find_consumers, revoke_keys
@@ -310,14 +310,6 @@ class OperatorFace:
 
     def _writing(self, caller: Credential) -> AbstractContextManager[Unit]:
         return self.store.writing(caller.tenant_id, actor=f"credential:{caller.id}")
-
-
-def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a document; no answer of this face, some of which hold secrets, is ever stored."""
-    body = json.dumps(document, ensure_ascii=False)
-    return Response(
-        body, status, {"Cache-Control": "no-store", **(headers or {})}, mimetype="application/json"
-    )
 
 
 def _answered(

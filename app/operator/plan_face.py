@@ -22,7 +22,7 @@ from app.operator.planner import (
     Planner,
 )
 from app.operator.problems import problem_response
-from app.operator.requests import TEXT, Member, is_text, read_body
+from app.operator.requests import TEXT, Member, is_text, is_whole_number, read_body
 from app.store.unit_of_work import Unit
 
 LARGEST_BODY: Final = 1024 * 1024
@@ -47,9 +47,10 @@ def blueprint(planner: Planner, acquire: Acquire) -> Blueprint:
                 "requests": Member(f"a list of 1 to {MOST_REQUESTS} requests", _is_list),
                 "without": Member(f"an object with one of: {', '.join(WITHOUT)}", _is_without),
                 "dialect": Member(TEXT, is_text),
-                "shown": Member(f"a whole number from 0 to {MOST_SHOWN}", _is_number(0, MOST_SHOWN)),
+                "connection": Member(TEXT, is_text),
+                "shown": Member(f"a whole number from 0 to {MOST_SHOWN}", is_whole_number(0, MOST_SHOWN)),
                 "patienceSeconds": Member(
-                    f"a whole number from 1 to {LONGEST_PATIENCE}", _is_number(1, LONGEST_PATIENCE)
+                    f"a whole number from 1 to {LONGEST_PATIENCE}", is_whole_number(1, LONGEST_PATIENCE)
                 ),
             },
             largest=LARGEST_BODY,
@@ -58,6 +59,7 @@ def blueprint(planner: Planner, acquire: Acquire) -> Blueprint:
             caller.tenant_id,
             _requests(asked),
             dialect=asked.get("dialect"),
+            connection=asked.get("connection"),
             shown=asked.get("shown", DEFAULT_SHOWN),
             patience=asked.get("patienceSeconds", PATIENCE),
         )
@@ -88,7 +90,3 @@ def _is_without(value: Any) -> bool:
         and len(value) == 1
         and all(kind in WITHOUT and is_text(called) for kind, called in value.items())
     )
-
-
-def _is_number(least: int, most: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

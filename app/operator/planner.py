@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from app.access.connections import get_connection
 from app.directory.follow_ups import finish_own
 from app.operator.errors import RequestInvalid
 from app.operator.plan import Answer, Plan, Planned, ScimRequest
@@ -63,6 +64,7 @@ class Planner:
         requests: Callable[[Unit], Sequence[ScimRequest]],
         *,
         dialect: str | None = None,
+        connection: str | None = None,
         shown: int = DEFAULT_SHOWN,
         patience: float = PATIENCE,
     ) -> Plan:
@@ -71,17 +73,24 @@ class Planner:
         Until it is made nobody else can write to the tenant and, with SQLite, to the database; readers can.
 
         :param requests: returns the requests, given the directory as it is.
-        :param dialect: the dialect of the connection that would send them; None is the default one.
+        :param dialect: how they are read; None is the dialect of the connection, or the default one.
+        :param connection: the name or id of the one that would send them; its brake is in the plan then.
         :param shown: how many items of each list to return.
         :param patience: for how many seconds others may be kept from writing.
         :raises PlanTooLong: when it takes longer than that; nothing is left of it.
+        :raises ConnectionMissing: when the tenant has no such connection.
         :raises RequestInvalid: when there is no such dialect, or no request, or there are too many.
         :raises StoreError: when the store does not answer, as the errors of SQLAlchemy that say so.
         """
         if dialect is not None and dialect not in self._dialects:
             raise RequestInvalid(f"there is no dialect {dialect!r}, only {', '.join(sorted(self._dialects))}")
+        actor = "plan"
+        if connection is not None:
+            with self._store.reading(tenant_id) as unit:
+                sender = get_connection(unit, connection)
+            actor, dialect = f"connection:{sender.id}", dialect or sender.dialect
         deadline = Deadline(patience)
-        with self._store.rehearsing(tenant_id, actor="plan") as begin:
+        with self._store.rehearsing(tenant_id, actor=actor) as begin:
             unit = begin()
             since, asked = unit.now, requests(unit)
             if not 0 < len(asked) <= MOST_REQUESTS:

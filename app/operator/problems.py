@@ -22,6 +22,7 @@ from app.access.errors import (
 )
 from app.access.login_provider import LoginProviderMissing
 from app.access.protector import Unauthenticated
+from app.directory.brakes import BrakeDecided, BrakeUnknown
 from app.keys.decisions import BatchChanged, BatchUnknown, PlaceInvalid
 from app.keys.idempotency import RequestDiffers, SecretNoLongerReadable
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
@@ -89,7 +90,13 @@ def problem_of(error: Exception) -> Problem:
         case BatchChanged():
             log.error("%s", error)
             return Problem(500, _sentence(error), "decisions-changed")
-        case NothingToExplain() | ConsumerUnknown() | ConnectionMissing() | CredentialMissing():
+        case (
+            NothingToExplain()
+            | ConsumerUnknown()
+            | ConnectionMissing()
+            | CredentialMissing()
+            | BrakeUnknown()
+        ):
             return Problem(404, _sentence(error))
         case KeyNotClaimable():
             return Problem(409, _sentence(error), "key-not-claimable")
@@ -113,6 +120,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, _sentence(error), "name-taken")
         case ConnectionDisabled():
             return Problem(409, _sentence(error), "connection-disabled")
+        case BrakeDecided():
+            return Problem(409, _sentence(error), "brake-decided")
         case CredentialEnded():
             return Problem(409, _sentence(error), "credential-ended")
         case OperatorError() | AccessError():

@@ -45,6 +45,11 @@ def is_seconds(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 366 * 86_400
 
 
+def is_whole_number(least: int, most: int) -> Callable[[Any], bool]:
+    """Return whether a value is a whole number within two others, as a function of it."""
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
 TEXT: Final = f"a text of 1 to {_LONGEST_TEXT} characters"
 TEXTS: Final = "a list of texts, at least one"
 SECONDS: Final = "a whole number of seconds, up to 366 days"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.tenants import Tenant, change_tenant
+from app.directory.sponsors import apply_policy
 from app.keys.lifecycle import forget_rights, revoke
 from app.rights.standing import KeyState, standings
 from app.store.batches import batches
@@ -15,7 +16,11 @@ _BATCH = 1000
 
 
 def change_settings(
-    unit: Unit, *, recovery_window: int | None = None, unmatched_values: str | None = None
+    unit: Unit,
+    *,
+    recovery_window: int | None = None,
+    unmatched_values: str | None = None,
+    sponsor_policy: str | None = None,
 ) -> Tenant:
     """Change settings of the unit's tenant; what is None stays.
 
@@ -23,14 +28,20 @@ def change_settings(
     revoked for good first, in the same transaction (P8).
 
     :param recovery_window: in microseconds.
+    :param sponsor_policy: what the keys of a service user do while its sponsor is away: ``"suspend"`` makes
+        them dormant, ``"keep"`` lets them work on.
     :raises SettingInvalid: when a setting is out of its range.
     """
-    return change_tenant(
+    changed = change_tenant(
         unit,
         before_raising=revoke_lapsed,
         recovery_window=recovery_window,
         unmatched_values=unmatched_values,
+        sponsor_policy=sponsor_policy,
     )
+    if sponsor_policy is not None:
+        apply_policy(unit)
+    return changed
 
 
 def revoke_lapsed(unit: Unit) -> int:

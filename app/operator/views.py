@@ -13,6 +13,7 @@ from app.access.credentials import Credential
 from app.access.deviations import DeviationCount
 from app.access.tenants import Tenant
 from app.access.warnings import Warned
+from app.directory.brakes import Brake, Whereabouts
 from app.directory.follow_ups import FollowUp
 from app.keys.rotation import Rotation
 from app.ledger.events import RecordedEvent
@@ -159,6 +160,11 @@ def connection_document(connection: Connection, warned: Collection[Warned] = ())
         "createdAt": time(connection.created_at),
         "disabledAt": time(connection.disabled_at),
         "lastCallAt": time(connection.last_call_at),
+        "brake": {
+            "percent": connection.brake.percent,
+            "minimum": connection.brake.minimum,
+            "withinSeconds": connection.brake.span // 1_000_000,
+        },
         "usualCycleSeconds": None if cycle is None else cycle // 1_000_000,
         "silent": any(each.kind == "connection_silent" for each in of_it),
         "warnings": [warning_document(each) for each in of_it],
@@ -173,6 +179,32 @@ def warning_document(warned: Warned) -> Document:
         "text": warned.text,
         "since": None if warned.is_ahead else time(warned.at),
         "expiresAt": time(warned.at) if warned.is_ahead else None,
+    }
+
+
+def brake_document(brake: Brake) -> Document:
+    return {
+        "id": brake.id,
+        "connection": brake.connection_id,
+        "name": brake.connection_name,
+        "engagedAt": time(brake.engaged_at),
+        "activeConsumers": brake.active,
+        "threshold": brake.threshold,
+        "consumers": brake.people,
+        "uncounted": brake.uncounted,
+        "decision": brake.decision,
+        "decidedAt": time(brake.decided_at),
+        "holdsUntil": time(brake.holds_until),
+    }
+
+
+def whole_brake_document(brake: Brake, found: Whereabouts | None) -> Document:
+    """Return a brake, and what became of its people; null where they are too many to be looked at."""
+    return {
+        **brake_document(brake),
+        "waiting": None if found is None else found.waiting,
+        "back": None if found is None else found.back,
+        "deleted": None if found is None else found.deleted,
     }
 
 
@@ -214,6 +246,7 @@ def tenant_document(tenant: Tenant) -> Document:
         "createdAt": time(tenant.created_at),
         "recoveryWindowSeconds": tenant.recovery_window // 1_000_000,
         "unmatchedValues": tenant.unmatched_values,
+        "sponsorPolicy": tenant.sponsor_policy,
     }
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.rights.chains import GroupLink
-from app.rights.consumers import ConsumerStanding
+from app.rights.consumers import ConsumerStanding, SponsorStanding
 from app.rights.continuity import Continuity, Dormant, Lapsed
 from app.rights.standing import KeyState, Standing
 from app.rights.stretches import Stretch
 from app.rights.words import at, because, duration, listed
+from app.store.tables import FOREVER
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Broken:
 
     The gate uses the same codes for the same things. All codes: ``key_revoked`` ``key_expired``
     ``key_unclaimed`` ``access_not_started`` ``access_ended`` ``consumer_deleted`` ``consumer_inactive``
-    ``entitlement_deleted`` ``no_grant`` ``right_lapsed``.
+    ``sponsor_absent`` ``entitlement_deleted`` ``no_grant`` ``right_lapsed``.
     """
 
     code: str
@@ -71,7 +72,7 @@ def of_consumer(holder: ConsumerStanding) -> Broken | None:
     if holder.deleted_at is not None:
         return Broken("consumer_deleted", f"{name} was deleted at {at(holder.deleted_at)}", holder.deleted_at)
     if holder.present_since is not None:
-        return None
+        return _of_sponsor(name, holder.sponsor)
     since = holder.away_since
     if holder.active and holder.access_ends_at is not None:
         ended = holder.access_ends_at
@@ -79,6 +80,21 @@ def of_consumer(holder: ConsumerStanding) -> Broken | None:
     if since is None:
         return Broken("consumer_inactive", f"{name} is inactive, and never was active")
     return Broken("consumer_inactive", f"{name} has been inactive since {at(since)}", since)
+
+
+def _of_sponsor(name: str, sponsor: SponsorStanding | None) -> Broken | None:
+    if sponsor is None or sponsor.is_present:
+        return None
+    if sponsor.user_name is None:
+        return Broken("sponsor_absent", f"no user has the id {sponsor.id[:100]!r} of the sponsor of {name}")
+    named = f"{sponsor.user_name!r}, the sponsor of {name},"
+    if sponsor.deleted_at is not None:
+        detail = f"{named} was deleted at {at(sponsor.deleted_at)}"
+        return Broken("sponsor_absent", detail, sponsor.away_since or sponsor.deleted_at)
+    if sponsor.away_since is None:
+        return Broken("sponsor_absent", f"{named} is inactive, and never was active")
+    detail = f"{named} has been inactive since {at(sponsor.away_since)}"
+    return Broken("sponsor_absent", detail, sponsor.away_since)
 
 
 def of_right(
@@ -143,7 +159,10 @@ def _not_granted(holder: ConsumerStanding, mapped: Mapped, unbroken: Sequence[St
 
 def _outlook(judged: Continuity, since: int | None, now: int, recovery_window: int) -> str:
     if isinstance(judged, Dormant):
-        return f"the key works again if that changes before {at(judged.since + recovery_window)}"
+        if judged.held_until == FOREVER:
+            return "the key works again if that changes: its end waits for an operator, as a brake is engaged"
+        ends_at = max(judged.since + recovery_window, judged.held_until)
+        return f"the key works again if that changes before {at(ends_at)}"
     if since is not None and now - since >= recovery_window:
         window = duration(recovery_window)
         return f"that is longer than the recovery window ({window}), so this key stays dead for it"

@@ -3,7 +3,8 @@
 A key counts for a right only while the right has been there continuously since the key's issue. Continuity
 is judged on the right, not on the path that carries it: moving from one group to another that carries the
 same right breaks nothing. A gap is bridged when it is shorter than the tolerance recorded on what ended
-it; so a later change of settings never revives what is dead (P8).
+it; so a later change of settings never revives what is dead (P8). A gap that a braked withdrawal began is
+bridged as long as the brake holds, too, however long that is.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Interval:
-    """A time in which one path carried a right: from ``since`` (inclusive) until ``until`` (exclusive)."""
+    """A time in which one path carried a right: from ``since`` (inclusive) until ``until`` (exclusive).
+
+    ``held_until``: until when a brake holds open a gap that begins with its end; 0 where there is none.
+    """
 
     since: int
     until: int
     tolerance: int
+    held_until: int = 0
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Dormant:
-    """The right does not hold now, but may come back in time. ``since``: when it went."""
+    """The right does not hold now, but may come back in time. ``since``: when it went.
+
+    ``held_until``: until when a brake lets it come back, besides the recovery window.
+    """
 
     since: int
+    held_until: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,19 +58,30 @@ def continuity(
     :param recovery_window: the tenant's setting now; it judges only a gap that has not ended yet.
     """
     covered: int | None = None
+    held_until = 0
     for interval in sorted(intervals):
         if interval.until <= interval.since or interval.until <= issued_at or interval.since > now:
             continue
         if covered is None:
             if interval.since > issued_at:
                 return Lapsed()
-            covered = interval.until
-        elif interval.since <= covered or interval.since - covered < interval.tolerance:
-            covered = max(covered, interval.until)
-        else:
+        elif not bridged(covered, held_until, interval):
             return Lapsed()
+        if covered is None or interval.until > covered:
+            covered, held_until = interval.until, interval.held_until
     if covered is None:
         return Lapsed()
     if covered > now:
         return Held()
-    return Dormant(covered) if now - covered < recovery_window else Lapsed()
+    if now - covered < recovery_window or now < held_until:
+        return Dormant(covered, held_until)
+    return Lapsed()
+
+
+def bridged(covered: int, held_until: int, interval: Interval) -> bool:
+    """Return whether an interval goes on with what was covered before it, without too long a gap.
+
+    :param held_until: that of the interval that was covered last.
+    """
+    since = interval.since
+    return since <= covered or since - covered < interval.tolerance or since < held_until

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,9 +182,7 @@ def _rights(
     grants = _grants(unit, holder.id, carried, named)
     explained = []
     for entitlement_id in standing.entitlements:
-        intervals = [
-            Interval(each.since, each.until, each.tolerance) for each in carried.get(entitlement_id, ())
-        ]
+        intervals = _intervals(carried.get(entitlement_id, ()))
         broken = of_right(
             holder,
             mapped.get(entitlement_id),
@@ -219,10 +217,7 @@ def _grants(
     for entitlement_id, rows in holding.items():
         if not rows:
             continue
-        unbroken = stretches(
-            [Interval(each.since, each.until, each.tolerance) for each in carried[entitlement_id]],
-            now=unit.now,
-        )
+        unbroken = stretches(_intervals(carried[entitlement_id]), now=unit.now)
         found[entitlement_id] = GrantExplained(
             named[entitlement_id], unbroken[-1].since, tuple(_ways(rows, above))
         )
@@ -250,6 +245,10 @@ def _carried(unit: Unit, consumer_id: str) -> Carried:
     for row in unit.execute(sa.select(path)):
         carried[row.entitlement_id].append(row)
     return dict(carried)
+
+
+def _intervals(paths_of_it: Iterable[sa.Row[Any]]) -> list[Interval]:
+    return [Interval(each.since, each.until, each.tolerance, each.held_until) for each in paths_of_it]
 
 
 def _named(unit: Unit, entitlement_ids: Collection[str]) -> dict[str, EntitlementNamed]:

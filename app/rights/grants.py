@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from app.rights.paths import of_consumers, paths
-from app.store.tables import consumer, membership
+from app.store.tables import activity, consumer, membership
 from app.store.unit_of_work import Unit
 
 
@@ -45,6 +45,30 @@ def grants(unit: Unit, consumer_ids: Sequence[str] | None = None, *, at: int | N
     for row in unit.execute(statement):
         reasons[row.consumer_id, row.entitlement_id].add(Reason(row.reason, row.via))
     return [Grant(*pair, tuple(sorted(found))) for pair, found in sorted(reasons.items())]
+
+
+def granted(unit: Unit, consumer_ids: Collection[str], *, at: int) -> set[str]:
+    """Return who of some consumers held any grant at a moment (microseconds)."""
+    if not consumer_ids:
+        return set()
+    path = paths(of_consumers(_of_tenant(unit, consumer_ids), at))
+    statement = sa.select(path.c.consumer_id).where(path.c.since <= at, path.c.until > at).distinct()
+    return set(unit.execute(statement).scalars())
+
+
+def present(unit: Unit, consumer_ids: Collection[str], *, at: int) -> set[str]:
+    """Return who of some consumers was active, before the end of their access, at a moment (microseconds)."""
+    statement = sa.select(activity.c.consumer_id).where(
+        activity.c.tenant_id == unit.tenant_id,
+        activity.c.consumer_id.in_(list(consumer_ids)),
+        activity.c.since <= at,
+        activity.c.until > at,
+    )
+    return set(unit.execute(statement).scalars())
+
+
+def _of_tenant(unit: Unit, consumer_ids: Collection[str]) -> sa.ColumnElement[bool]:
+    return (consumer.c.tenant_id == unit.tenant_id) & consumer.c.id.in_(list(consumer_ids))
 
 
 def consumers_below(

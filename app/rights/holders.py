@@ -31,7 +31,7 @@ def holders_after(unit: Unit, entitlement_ids: Collection[str], *, after: str, l
     statement = (
         sa.select(holding.c.consumer_id)
         .join(activity, activity.c.consumer_id == holding.c.consumer_id)
-        .where(_holds(unit, activity), holding.c.consumer_id > after)
+        .where(_active(unit), holding.c.consumer_id > after)
         .distinct()
         .order_by(holding.c.consumer_id)
         .limit(limit)
@@ -47,7 +47,7 @@ def _counting(unit: Unit, entitlement_ids: Collection[str]) -> sa.Select[tuple[s
             sa.func.count(sa.distinct(holding.c.consumer_id)).label("holders"),
         )
         .join(activity, activity.c.consumer_id == holding.c.consumer_id)
-        .where(_holds(unit, activity))
+        .where(_active(unit))
         .group_by(holding.c.entitlement_id)
     )
 
@@ -82,6 +82,17 @@ def _holding(unit: Unit, entitlement_ids: Collection[str]) -> sa.CTE:
         consumer, consumer.c.id == below.c.member_id
     )
     return sa.union(by_value, by_group).cte("holding")
+
+
+def _active(unit: Unit) -> sa.ColumnElement[bool]:
+    """Whether a consumer's activity holds now, and its sponsor's where it needs one."""
+    of_sponsor = activity.alias("sponsor_activity")
+    sponsored = sa.exists().where(
+        of_sponsor.c.consumer_id == activity.c.sponsor_id,
+        of_sponsor.c.since <= unit.now,
+        of_sponsor.c.until > unit.now,
+    )
+    return _holds(unit, activity) & (activity.c.sponsor_id.is_(None) | sponsored)
 
 
 def _holds(unit: Unit, carrier: sa.Table) -> sa.ColumnElement[bool]:

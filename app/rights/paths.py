@@ -3,18 +3,31 @@
 There are three ways to a grant and no fourth: a value of ``User.entitlements`` that is the entitlement's own
 (``direct``), a value of ``User.roles`` that it is mapped to (``role``), and membership, nested or not, of a
 group that it is mapped to (``group``). A path holds while every carrier on it holds, so its time is the
-intersection of theirs, and with the consumer's activity.
+intersection of theirs, and with the consumer's activity; where that asks for a sponsor, with the sponsor's
+too. One that a braked withdrawal ended says until when the brake holds the gap after it open.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from app.store.expressions import earlier, later
-from app.store.tables import activity, consumer, direct_value, mapping, membership
+from app.store.tables import FOREVER, activity, brake, consumer, direct_value, mapping, membership, withdrawal
+
+_sponsor: Final = activity.alias("sponsor_activity")
+
+
+@dataclass(frozen=True)
+class _Presence:
+    """The time in which a consumer is there, and its sponsor where it needs one."""
+
+    since: sa.ColumnElement[int]
+    until: sa.ColumnElement[int]
+    tolerance: sa.ColumnElement[int]
 
 
 def of_consumers(consumer_ids: sa.ColumnElement[bool], horizon: int) -> sa.CTE:
@@ -34,8 +47,8 @@ def paths(asked: sa.CTE) -> sa.CTE:
     """Return every path of the asked consumers, ended ones included.
 
     :param asked: consumers as ``consumer_id``, each with a ``horizon``.
-    :return: rows of ``consumer_id, entitlement_id, reason, via, since, until, tolerance``; ``via`` is the
-        value or the id of the group that the entitlement is mapped to.
+    :return: rows of ``consumer_id, entitlement_id, reason, via, since, until, tolerance, held_until``;
+        ``via`` is the value or the id of the group that the entitlement is mapped to.
     """
     reach = _reach(asked)
     by_group = sa.select(
@@ -66,7 +79,17 @@ def paths(asked: sa.CTE) -> sa.CTE:
         )
     )
     carried = sa.union_all(by_group, by_value).cte("carried")
-    since, until, tolerance = _overlap(carried.c, activity.c)
+    presence = _Presence(
+        since=later(activity.c.since, sa.func.coalesce(_sponsor.c.since, activity.c.since)),
+        until=earlier(
+            activity.c.until,
+            sa.case((activity.c.sponsor_id.is_(None), FOREVER), else_=sa.func.coalesce(_sponsor.c.until, 0)),
+        ),
+        tolerance=sa.case(
+            (_sponsor.c.since > activity.c.since, _sponsor.c.tolerance), else_=activity.c.tolerance
+        ),
+    )
+    since, until, tolerance = _overlap(carried.c, presence)
     return (
         sa.select(
             carried.c.consumer_id,
@@ -76,8 +99,16 @@ def paths(asked: sa.CTE) -> sa.CTE:
             since,
             until,
             tolerance,
+            sa.func.coalesce(brake.c.holds_until, 0).label("held_until"),
         )
         .join(activity, activity.c.consumer_id == carried.c.consumer_id)
+        .outerjoin(_sponsor, _sponsor.c.consumer_id == activity.c.sponsor_id)
+        # What ended the path is found by its moment: no two writes of a tenant share one.
+        .outerjoin(
+            withdrawal,
+            sa.and_(withdrawal.c.tenant_id == activity.c.tenant_id, withdrawal.c.moment == until.element),
+        )
+        .outerjoin(brake, brake.c.id == withdrawal.c.brake_id)
         .where(until.element > since.element, until.element > carried.c.horizon)
         .cte("path")
     )
@@ -112,7 +143,7 @@ def _reach(asked: sa.CTE) -> sa.CTE:
 
 def _overlap(
     first: ReadOnlyColumnCollection[str, Any],
-    second: ReadOnlyColumnCollection[str, Any],
+    second: ReadOnlyColumnCollection[str, Any] | _Presence,
 ) -> tuple[sa.Label[int], sa.Label[int], sa.Label[int]]:
     """The time two carriers share; the tolerance is that of the one that began it."""
     return (

@@ -93,7 +93,7 @@ def _standings(
         path = paths(of_consumers(holders, min(row.issued_at for row in alive)))
         for each in unit.execute(sa.select(path)):
             carried[each.consumer_id, each.entitlement_id].append(
-                Interval(each.since, each.until, each.tolerance)
+                Interval(each.since, each.until, each.tolerance, each.held_until)
             )
     for row in rows:
         yield _standing(unit, row, frozenset(entitlements[row.id]), deleted, carried, at)

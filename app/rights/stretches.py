@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.rights.continuity import Interval
+from app.rights.continuity import Interval, bridged
 
 
 @dataclass(frozen=True, order=True)
@@ -19,12 +19,14 @@ class Stretch:
 def stretches(intervals: Iterable[Interval], *, now: int) -> list[Stretch]:
     """Return the unbroken times of a right up to now, in order, bridged as ``continuity`` bridges them."""
     found: list[Stretch] = []
+    held_until = 0
     for interval in sorted(intervals):
         if interval.until <= interval.since or interval.since > now:
             continue
-        gap = interval.since - found[-1].until if found else None
-        if gap is not None and (gap <= 0 or gap < interval.tolerance):
-            found[-1] = Stretch(found[-1].since, max(found[-1].until, interval.until))
-        else:
+        if not found or not bridged(found[-1].until, held_until, interval):
             found.append(Stretch(interval.since, interval.until))
+            held_until = interval.held_until
+        elif interval.until > found[-1].until:
+            found[-1] = Stretch(found[-1].since, interval.until)
+            held_until = interval.held_until
     return found

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.rights.grants import consumers_below
 from app.store.batches import batches
-from app.store.tables import activity, direct_value, key, mapping, membership
+from app.store.tables import activity, consumer, direct_value, key, mapping, membership
 from app.store.unit_of_work import Unit
 
 
@@ -20,6 +20,11 @@ def touched_consumers(unit: Unit, since: int) -> list[str]:
     found: set[str] = set()
     for carrier in (activity, direct_value):
         found |= _changed(unit, carrier, carrier.c.consumer_id, since)
+    of_sponsors = sa.select(activity.c.consumer_id).where(_since(unit, activity, since))
+    sponsored = sa.select(consumer.c.id).where(
+        consumer.c.tenant_id == unit.tenant_id, consumer.c.sponsor_id.in_(of_sponsors)
+    )
+    found.update(unit.execute(sponsored).scalars())
     groups = _changed(unit, membership, membership.c.member_id, since)
     groups |= _changed(unit, mapping, mapping.c.value, since, mapping.c.kind == "group")
     for some in batches(sorted(groups)):

@@ -42,8 +42,8 @@ class Dialect:
     """Whose way of listing roles and entitlements it is served: see ``schemas/resource-types.json``."""
 
     unknown_members: Literal["report", "refuse"] = "report"
-    """What a group's member that is not in the directory gets: the others are applied and it is reported, or
-    the whole request is refused with ``invalidValue``."""
+    """What a group's member, or a user's sponsor, that is not in the directory gets: the rest is applied and
+    it is reported, or the whole request is refused with ``invalidValue``."""
 
 
 DEFAULT_DIALECT: Final = "field"

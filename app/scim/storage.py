@@ -219,7 +219,12 @@ class DirectoryStorage(ScimStorage):
         match stored.type:
             case "User":
                 state = consumers.ConsumerState.of(stored.document)
-                consumers.assert_consumer(self.unit, stored.id, state)
+                consumers.assert_consumer(
+                    self.unit,
+                    stored.id,
+                    state,
+                    refuse_unknown_sponsor=self.dialect.unknown_members == "refuse",
+                )
             case "Group":
                 if moves is None:
                     moves = MemberMoves.all_of(

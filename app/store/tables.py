@@ -56,6 +56,8 @@ tenant = sa.Table(
     sa.Column("recovery_window", Time, nullable=False),
     # What a value on a user that names no known entitlement gets: "keep" it, inert, or "refuse" the request.
     sa.Column("unmatched_values", Text, nullable=False),
+    # What the keys of a service user do while its sponsor is away: "suspend" or "keep".
+    sa.Column("sponsor_policy", Text, nullable=False, server_default=sa.text("'suspend'")),
     # Every write takes the next moment here, which also makes the writes of a tenant follow one another.
     sa.Column("last_write_at", Time, nullable=False),
 )
@@ -72,6 +74,11 @@ connection = sa.Table(
     # When its client last called, roughly, and for how long it is usually quiet, in microseconds.
     sa.Column("last_call_at", Time),
     sa.Column("usual_cycle", Time),
+    # Its brake: from how many per cent of the active consumers on, 0 for none, and how many at the least,
+    # withdrawn within how many microseconds.
+    sa.Column("brake_percent", sa.Integer, nullable=False, server_default=sa.text("10")),
+    sa.Column("brake_minimum", sa.Integer, nullable=False, server_default=sa.text("20")),
+    sa.Column("brake_span", Time, nullable=False, server_default=sa.text("3600000000")),
     sa.UniqueConstraint("tenant_id", "name"),
 )
 
@@ -113,6 +120,65 @@ connection_deviation = sa.Table(
     sa.Column("requests", sa.BigInteger, nullable=False),
     sa.Column("first_at", Time, nullable=False),
     sa.Column("last_at", Time, nullable=False),
+)
+
+brake = sa.Table(
+    "brake",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _tenant(),
+    sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), nullable=False),
+    sa.Column("engaged_at", Time, nullable=False),
+    # How many consumers were active, and how many of them withdrawn were too many.
+    sa.Column("active", sa.BigInteger, nullable=False),
+    sa.Column("threshold", sa.BigInteger, nullable=False),
+    # Whether some of them were not counted yet, so that the count may show that there were not too many.
+    sa.Column("estimated", sa.Boolean, nullable=False),
+    # Until when a gap that a withdrawal of it began is no final one, however long: FOREVER until decided.
+    sa.Column("holds_until", Time, nullable=False),
+    # "confirmed", "released", or "lifted" when a count showed that there were not too many; null: it waits.
+    sa.Column("decision", Text),
+    sa.Column("decided_at", Time),
+    sa.Index("ix_brake_listing", "tenant_id", "engaged_at"),
+    sa.Index(
+        "uq_brake_waiting",
+        "connection_id",
+        unique=True,
+        sqlite_where=sa.text("decision IS NULL"),
+        postgresql_where=sa.text("decision IS NULL"),
+    ),
+)
+
+withdrawal = sa.Table(
+    "withdrawal",
+    metadata,
+    # The moments of a tenant's writes differ, so a moment names the write that took something away.
+    sa.Column("tenant_id", Text, sa.ForeignKey("tenant.id"), primary_key=True),
+    sa.Column("moment", Time, primary_key=True),
+    sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), nullable=False),
+    # How many consumers it took the last from, and of how many a follow-up has yet to see whether it did.
+    sa.Column("people", sa.BigInteger, nullable=False, default=0),
+    sa.Column("uncounted", sa.BigInteger, nullable=False, default=0),
+    # How many consumers were active, where they were counted.
+    sa.Column("active", sa.BigInteger),
+    sa.Column("brake_id", Text, sa.ForeignKey("brake.id"), index=True),
+    sa.Index("ix_withdrawal_connection", "connection_id", "moment"),
+    sa.Index(
+        "ix_withdrawal_unbraked",
+        "connection_id",
+        "moment",
+        sqlite_where=sa.text("brake_id IS NULL"),
+        postgresql_where=sa.text("brake_id IS NULL"),
+    ),
+)
+
+withdrawn_consumer = sa.Table(
+    "withdrawn_consumer",
+    metadata,
+    # Whom a withdrawal took the last from.
+    sa.Column("tenant_id", Text, sa.ForeignKey("tenant.id"), primary_key=True),
+    sa.Column("moment", Time, primary_key=True),
+    sa.Column("consumer_id", Text, sa.ForeignKey("consumer.id"), primary_key=True),
 )
 
 asynchronous_request = sa.Table(
@@ -214,6 +280,8 @@ consumer = sa.Table(
     sa.Column("access_starts_at", Time),
     sa.Column("access_ends_at", Time),
     sa.Column("deleted_at", Time),
+    # The id of the user that answers for a service user, as it was said: there may be none of that id.
+    sa.Column("sponsor_id", Text, index=True),
 )
 
 activity = sa.Table(
@@ -222,6 +290,8 @@ activity = sa.Table(
     sa.Column("id", Serial, primary_key=True, autoincrement=True),
     _tenant(),
     sa.Column("consumer_id", Text, sa.ForeignKey("consumer.id"), nullable=False, index=True),
+    # Without whose own activity it counts for nothing: the sponsor of a service user, where they suspend.
+    sa.Column("sponsor_id", Text),
     *_carrier(),
 )
 

@@ -46,6 +46,12 @@ class Unit:
     actor: str
     txn: str
 
+    @property
+    def connection_id(self) -> str | None:
+        """The identity provider's connection that asked for it; None when somebody else did."""
+        kind, _, actor_id = self.actor.partition(":")
+        return actor_id if kind == "connection" else None
+
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         """Execute a statement in the transaction."""
         return self.connection.execute(statement, parameters)

@@ -59,6 +59,10 @@ _TIMES = frozenset(
         "access_starts_at",
         "access_ends_at",
         "last_write_at",
+        "moment",
+        "engaged_at",
+        "decided_at",
+        "holds_until",
     ]
 )
 

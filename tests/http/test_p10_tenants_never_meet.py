@@ -30,10 +30,14 @@ class Filled:
     key: Key
     connection: str
     batch: str
+    brake: str
 
     @property
     def ids(self) -> set[str]:
-        return {self.user, self.group, self.entitlement, self.key.id, self.connection, self.batch}
+        return {
+            *(self.user, self.group, self.entitlement, self.key.id),
+            *(self.connection, self.batch, self.brake),
+        }
 
     @property
     def resources(self) -> dict[str, str]:
@@ -49,11 +53,19 @@ def twins(found: Callable[..., Tenant]) -> tuple[Filled, Filled]:
         group = tenant.group("buyers", user)
         entitlement = tenant.entitlement("orders", groups=(group,), scopes=["read"])
         (connection,) = tenant.operator.get("/connections").get_json()["Resources"]
+        brake = engaged(tenant, connection["id"])
         key = tenant.key(user, "orders")
         assert tenant.verify(key) == "allow"
         tenant.flask.extensions[FOLDING].fold_all()
         (decision,) = tenant.operator.get("/decisions").get_json()["Resources"]
-        return Filled(tenant, user, group, entitlement, key, connection["id"], decision["batch"])
+        return Filled(tenant, user, group, entitlement, key, connection["id"], decision["batch"], brake)
+
+    def engaged(tenant: Tenant, connection_id: str) -> str:
+        with tenant.store.writing(tenant.id, actor="test") as unit:
+            row = {"id": f"brk_{new_id()}", "tenant_id": unit.tenant_id, "connection_id": connection_id}
+            counts = {"engaged_at": unit.now, "active": 1, "threshold": 1, "estimated": False}
+            unit.execute(sa.insert(tables.brake).values(**row, **counts, holds_until=tables.FOREVER))
+        return row["id"]
 
     return fill(found()), fill(found())
 
@@ -77,6 +89,7 @@ FILLED = (
     tables.key_usage,
     tables.key_usage_day,
     tables.decision_batch,
+    tables.brake,
 )
 """The tables of which both tenants have rows from the start."""
 
@@ -241,13 +254,21 @@ def test_names_that_are_taken_there_are_free_here(mine: Filled, theirs: Filled) 
     assert mine.tenant.entitlement("orders") != theirs.entitlement
 
 
-REGISTERS = ("POST", "/connections/{}/clients")
+BODIES = {
+    ("POST", "/connections/{}/clients"): {"name": "x", "jwksUri": "https://keys.example"},
+    ("POST", "/connections/{}/brake"): {"percent": 0},
+}
 
 
 def test_no_route_of_the_operator_knows_theirs(mine: Filled, theirs: Filled) -> None:
     operator = mine.tenant.operator
-    ids = {"key_id": theirs.key.id, "consumer_id": theirs.user, "connection_id": theirs.connection}
-    ids["batch_id"] = theirs.batch
+    ids = {
+        "key_id": theirs.key.id,
+        "consumer_id": theirs.user,
+        "connection_id": theirs.connection,
+        "batch_id": theirs.batch,
+        "brake_id": theirs.brake,
+    }
     named = 0
     for rule in mine.tenant.flask.url_map.iter_rules():
         if not rule.rule.startswith(operator.root) or not rule.arguments:
@@ -257,7 +278,7 @@ def test_no_route_of_the_operator_knows_theirs(mine: Filled, theirs: Filled) -> 
             nobody = f"key_{new_id()}"
             path = rule.rule.removeprefix(operator.root).replace(f"<{argument}>", "{}")
             path = path.replace("<client_id>", nobody)
-            body = {"name": "x", "jwksUri": "https://keys.example"} if (method, path) == REGISTERS else None
+            body = BODIES.get((method, path))
             answer = operator.send(method, path.format(ids[argument]), body)
             assert answer.status_code == 404, (method, path)
             same(answer, operator.send(method, path.format(nobody), body), ids[argument], nobody)
@@ -286,6 +307,7 @@ def test_no_list_of_the_operator_shows_theirs(mine: Filled, theirs: Filled) -> N
         ("/consumers", {}, 1),
         ("/consumers", {"userName": "ada"}, 1),
         ("/connections", {}, 1),
+        ("/brakes", {}, 1),
         ("/unmatched-values", {}, 1),
         ("/usage/unused", {"days": 1}, 0),
         ("/usage/dead-secrets", {}, 0),

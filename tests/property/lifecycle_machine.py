@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from werkzeug.test import TestResponse
 
 from app import AFTERWARDS
+from app.operator.tenants import change_settings
 from app.rights.grants import grants
 from app.store import tables
 from app.store.moments import rfc3339
@@ -19,6 +20,7 @@ from tests.http.conftest import BULK, CONSUMER, DAY, ENTITLEMENT, GROUP, HOUR, P
 from tests.property.lifecycle_model import DEAD, EntitlementModel, KeyModel, Model, UserModel
 
 USERS: Final = ("ada", "bo", "cy")
+SPONSOR, SERVICE, NOBODY = "ada", "cy", "0" * 32
 GROUPS: Final = ("g0", "g1", "g2", "g3")
 VALUES: Final = ("e0", "e1", "e2")
 ROLES: Final = ("r0", "r1")
@@ -67,6 +69,8 @@ class LifecycleMachine(RuleBasedStateMachine):
     def begin(self, window: int) -> None:
         self.tenant = type(self).found(recovery_window=window)
         self.model = Model(window)
+        # A brake would hold open what the model lets lapse, once there are enough withdrawals within an hour.
+        self.done(self.tenant.operator.post("/connections/idp/brake", {"percent": 0}), 200)
         # The ids behind the names, and the access dates that were sent, by the clock of this machine.
         self.ids: dict[str, str] = {}
         self.sent: dict[str, dict[str, int]] = {}
@@ -141,6 +145,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         starts=starts_in,
         ends=ends_in,
         by_put=st.booleans(),
+        service=st.booleans(),
     )
     def write_user(
         self,
@@ -151,16 +156,22 @@ class LifecycleMachine(RuleBasedStateMachine):
         starts: int | None,
         ends: int | None,
         by_put: bool,
+        service: bool = False,
     ) -> None:
+        """Write a user; one of them may be a service user, for which another one answers."""
         self.tick()
+        sponsor = self.ids.get(SPONSOR, NOBODY) if service and name == SERVICE else None
         clock, spans = wall_clock(), {"accessStartsAt": starts, "accessEndsAt": ends}
         sent = {each: clock + span for each, span in spans.items() if span is not None}
         said = {
             "active": active,
             "entitlements": [{"value": each} for each in sorted(direct)],
             "roles": [{"value": each} for each in sorted(given)],
+            "userType": "Service" if sponsor is not None else "Employee",
             CONSUMER: {each: rfc3339(moment) for each, moment in sent.items()},
         }
+        if sponsor is not None:
+            said[CONSUMER]["sponsor"] = {"value": sponsor}
         there = self.user(name)
         if there is None:
             answer = self.send("POST", "/Users", {"schemas": [USER], "userName": name, **said})
@@ -184,6 +195,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             set(direct),
             set(given),
             *(None if span is None else now + span for span in (starts, ends)),
+            sponsor=sponsor,
         )
         self.sent[user_id] = sent
         self.follow()
@@ -195,6 +207,14 @@ class LifecycleMachine(RuleBasedStateMachine):
         user = one(number, self.model.users.values())
         self.done(self.patch(f"/Users/{user.id}", {"op": "replace", "value": {"active": active}}), 200)
         user.active = active
+        self.follow()
+
+    @rule(suspends=st.booleans())
+    def set_sponsor_policy(self, suspends: bool) -> None:
+        self.tick()
+        with self.tenant.store.writing(self.tenant.id, actor="test") as unit:
+            change_settings(unit, sponsor_policy="suspend" if suspends else "keep")
+        self.model.suspends = suspends
         self.follow()
 
     @precondition(lambda self: self.model.users)
@@ -485,7 +505,8 @@ class LifecycleMachine(RuleBasedStateMachine):
         """Make the dates in a user's document what they would be, had the request come that long ago."""
         document = tables.resource.c.document
         ((said,),) = self.tenant.sql(sa.select(document).where(tables.resource.c.id == user_id))
-        said = {**said, CONSUMER: {each: rfc3339(moment) for each, moment in self.sent[user_id].items()}}
+        dates = {each: rfc3339(moment) for each, moment in self.sent[user_id].items()}
+        said = {**said, CONSUMER: {**said[CONSUMER], **dates}}
         self.tenant.sql(
             sa.update(tables.resource).where(tables.resource.c.id == user_id).values(document=said)
         )

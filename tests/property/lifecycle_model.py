@@ -23,6 +23,8 @@ class UserModel:
     roles: set[str]
     starts: int | None = None
     ends: int | None = None
+    # Who answers for it, if it is a service user; it may be nobody.
+    sponsor: str | None = None
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Model:
     def __init__(self, window: int) -> None:
         self.window = window
         self.now = 0
+        self.suspends = True
         self.users: dict[str, UserModel] = {}
         self.groups: dict[str, set[str]] = {}
         self.entitlements: dict[str, EntitlementModel] = {}
@@ -90,10 +93,17 @@ class Model:
             above |= found
         return above
 
+    def is_here(self, user: UserModel) -> bool:
+        return user.active and (user.ends is None or self.now < user.ends)
+
+    def is_answered_for(self, user: UserModel) -> bool:
+        """Whether a user needs no sponsor, or has one who is here."""
+        sponsor = self.users.get(user.sponsor or "")
+        return user.sponsor is None or not self.suspends or (sponsor is not None and self.is_here(sponsor))
+
     def reasons(self, user: UserModel, entitlement: EntitlementModel) -> set[tuple[str, str]]:
         """The three ways to a grant, and no fourth."""
-        here = user.active and (user.ends is None or self.now < user.ends)
-        if not here or not entitlement.supported:
+        if not self.is_here(user) or not self.is_answered_for(user) or not entitlement.supported:
             return set()
         reasons = {("role", role) for role in user.roles & entitlement.roles}
         reasons |= {("group", group) for group in self.groups_above(user.id) & entitlement.groups}
@@ -188,6 +198,8 @@ class Model:
             return "access_not_started"
         if user.ends is not None and user.ends <= self.now:
             return "access_ended"
+        if not self.is_answered_for(user):
+            return "sponsor_absent"
         return "allow" if self.counts(key) else "no_grant"
 
     def issue(self, key_id: str, user: str, entitlements: Iterable[str]) -> None:

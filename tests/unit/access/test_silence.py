@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from app.access.connections import Connection
+from app.access.connections import BrakeSettings, Connection
 from app.access.silence import (
     CYCLES,
     FORGOTTEN_BY_HALF,
@@ -24,7 +24,9 @@ DAY = 24 * HOUR
 
 
 def connection(last_call_at: int | None, cycle: int | None, disabled_at: int | None = None) -> Connection:
-    return Connection("con_1", "t", "idp", "field", 0, disabled_at, last_call_at, cycle)
+    return Connection(
+        "con_1", "t", "idp", "field", 0, disabled_at, BrakeSettings(10, 20, HOUR), last_call_at, cycle
+    )
 
 
 def test_what_is_usual_is_the_longest_pause_slowly_forgotten() -> None:

@@ -58,6 +58,29 @@ def test_without_a_window_every_gap_is_too_long() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("intervals", "judged"),
+    [
+        pytest.param([(0, 10, 30)], Dormant(10, 30), id="away, and the brake holds"),
+        pytest.param([(0, 10, 20)], Lapsed(), id="away, and the brake has just ended"),
+        pytest.param([(0, 17, 18)], Dormant(17, 18), id="away, the brake ended, and the window is open"),
+        pytest.param([(0, 10, 30), (15, 99, 0)], Held(), id="back while the brake holds"),
+        pytest.param([(0, 10, 16), (15, 99, 0)], Held(), id="back while it held"),
+        pytest.param([(0, 10, 15), (15, 99, 0)], Lapsed(), id="back as it ended"),
+        pytest.param([(0, 8, 30), (0, 10, 0), (15, 99, 0)], Lapsed(), id="what went last is not held"),
+        pytest.param(
+            [(0, 9, 0), (0, 8, 30), (10, 11, 0), (16, 99, 0)], Lapsed(), id="a later gap is not held"
+        ),
+    ],
+)
+def test_a_gap_that_a_brake_holds_is_open_as_long_as_it_does(
+    intervals: list[tuple[int, int, int]], judged: Continuity
+) -> None:
+    carried = [Interval(since, until, 4, held_until) for since, until, held_until in intervals]
+    assert continuity(carried, issued_at=5, now=20, recovery_window=4) == judged
+    assert (len(stretches(carried, now=20)) > 1) is (isinstance(judged, Lapsed) and len(intervals) > 1)
+
+
 times = st.integers(0, END)
 # Carriers that begin at one moment were written by one unit of work, under one recovery window.
 windows = st.lists(st.integers(0, 8), min_size=END + 1, max_size=END + 1)

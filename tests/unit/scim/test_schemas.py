@@ -87,7 +87,9 @@ def test_the_characteristics_that_the_rights_hang_on():
     for exact in ("audience", "scopes", "conditions.paths", "roles.value", "groups.value"):
         assert entitlement[exact]["caseExact"] is True
     assert entitlement["keyPolicy.issuance"]["canonicalValues"] == ["automatic", "manual"]
-    assert attributes_of("consumer.json").keys() == {"accessStartsAt", "accessEndsAt"}
+    consumer = attributes_of("consumer.json")
+    assert {name for name in consumer if "." not in name} == {"accessStartsAt", "accessEndsAt", "sponsor"}
+    assert consumer["sponsor.value"]["caseExact"] is True
 
 
 def test_memberships_are_written_on_groups_only():
