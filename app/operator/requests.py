@@ -19,6 +19,7 @@ LARGEST_NUMBER: Final = 2**53
 """The largest number that every JSON reader understands (RFC 8259 §6)."""
 
 _LONGEST_TEXT: Final = 1000
+_LONGEST_EXPRESSION: Final = 16_384
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,18 @@ def read_body(
     return body
 
 
-def read_query(*texts: str, numbers: tuple[str, ...] = ()) -> Query:
+def read_query(*texts: str, numbers: tuple[str, ...] = (), long: tuple[str, ...] = ()) -> Query:
     """Return the query of the current request, which has none but these parameters, each once.
 
+    :param long: texts that may be long, or empty: what reads them judges them.
     :raises RequestInvalid: when there is another one, one twice, an empty text, or a number that is none.
     """
     asked = request.args.to_dict(flat=False)
-    unknown = sorted(asked.keys() - {*texts, *numbers})
+    unknown = sorted(asked.keys() - {*texts, *numbers, *long})
     if unknown:
         named = ", ".join(repr(each[:100]) for each in unknown[:10])
         raise RequestInvalid(
-            f"unknown parameters: {named}; there is {', '.join([*texts, *numbers]) or 'none'}"
+            f"unknown parameters: {named}; there is {', '.join([*texts, *long, *numbers]) or 'none'}"
         )
     found: dict[str, str] = {}
     for name, values in asked.items():
@@ -97,9 +99,11 @@ def read_query(*texts: str, numbers: tuple[str, ...] = ()) -> Query:
             raise RequestInvalid(f"{name!r} is given {len(values)} times")
         if name in texts and not is_text(values[0]):
             raise RequestInvalid(f"{name!r} must be {TEXT}")
+        if name in long and not (len(values[0]) <= _LONGEST_EXPRESSION and _is_storable(values[0])):
+            raise RequestInvalid(f"{name!r} must be a text of at most {_LONGEST_EXPRESSION} characters")
         found[name] = values[0]
     return Query(
-        {name: value for name, value in found.items() if name in texts},
+        {name: value for name, value in found.items() if name in (*texts, *long)},
         {name: _number(name, value) for name, value in found.items() if name in numbers},
     )
 
