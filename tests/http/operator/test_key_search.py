@@ -1,4 +1,4 @@
-"""Keys as SCIM resources: filter, order, pages, attributes and versions, against the library's own judgement."""
+"""Keys as SCIM resources: filter, order, pages, attributes and versions, by the library's own judgement."""
 
 from __future__ import annotations
 
