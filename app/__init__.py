@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> Flask:
     from app.keys.lifecycle import Minting
     from app.operator import claims_face, clients_face, plan_face, revocation
     from app.operator import face as operator
+    from app.operator.openapi import document as openapi
     from app.operator.planner import Planner
     from app.operator.problems import problem_response
     from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
@@ -131,6 +132,7 @@ def create_app(settings: Settings) -> Flask:
     )
     flask.extensions[ERASING] = Erasing(store)
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
+    flask.register_blueprint(openapi.blueprint())
     gate = Protector(store, peppers, header=verify.GATE_HEADER)
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards

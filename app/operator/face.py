@@ -45,14 +45,13 @@ from app.operator.pages import Window
 from app.operator.problems import problem_response
 from app.operator.receipts import consumer_receipt, key_receipt
 from app.operator.requests import (
-    SECONDS,
-    TEXT,
-    TEXTS,
+    A_SPAN,
+    A_TEXT,
+    SOME_TEXTS,
+    Body,
     Member,
     Query,
-    is_seconds,
-    is_text,
-    is_texts,
+    is_object,
     read_body,
     read_query,
 )
@@ -63,6 +62,14 @@ from app.store.unit_of_work import Store, Unit
 PATH: Final = "/operator/v1"
 _SECOND: Final = 1_000_000
 PAGING: Final = ("startIndex", "count")
+
+ISSUE: Final[Body] = {"consumer": A_TEXT.needed, "entitlements": SOME_TEXTS.needed}
+CLAIM: Final[Body] = {"recipient": Member("a public key (JWK)", is_object, {"type": "object"})}
+ROTATE: Final[Body] = {"overlapSeconds": A_SPAN}
+REVOKE: Final[Body] = {"reason": A_TEXT}
+CONNECT: Final[Body] = {"name": A_TEXT.needed, "dialect": A_TEXT.needed}
+NOTHING: Final[Body] = {}
+"""What the bodies of requests hold."""
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
@@ -169,12 +176,7 @@ class OperatorFace:
 
     def issue(self) -> Response:
         caller = self.acquire("operator")
-        asked = read_body(
-            {
-                "consumer": Member(TEXT, is_text, required=True),
-                "entitlements": Member(TEXTS, is_texts, required=True),
-            }
-        )
+        asked = read_body(ISSUE)
         said = read_idempotency_key(caller, asked)
         with self._writing(caller) as unit:
 
@@ -188,7 +190,7 @@ class OperatorFace:
 
     def claim(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"recipient": Member("a public key (JWK)", lambda value: isinstance(value, dict))})
+        asked = read_body(CLAIM)
         recipient = Recipient.of(asked["recipient"]) if "recipient" in asked else None
         said, conditions = read_idempotency_key(caller, asked), read_conditions()
         with self._writing(caller) as unit:
@@ -202,7 +204,7 @@ class OperatorFace:
 
     def rotate_key(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"overlapSeconds": Member(SECONDS, is_seconds)})
+        asked = read_body(ROTATE)
         said, conditions = read_idempotency_key(caller, asked), read_conditions()
         overlap = asked.get("overlapSeconds", KEY_OVERLAP // _SECOND) * _SECOND
         with self._writing(caller) as unit:
@@ -217,7 +219,7 @@ class OperatorFace:
 
     def revoke(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        asked, conditions = read_body({"reason": Member(TEXT, is_text)}), read_conditions()
+        asked, conditions = read_body(REVOKE), read_conditions()
         with self._writing(caller) as unit:
             require_version(unit, key_id, conditions)
             revoked = revoke_key(unit, key_id, asked.get("reason"))
@@ -225,7 +227,7 @@ class OperatorFace:
 
     def revoke_keys(self, consumer_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"reason": Member(TEXT, is_text)})
+        asked = read_body(REVOKE)
         with self._writing(caller) as unit:
             holder = revoke_keys(unit, consumer_id, asked.get("reason") or REVOKED_BY_OPERATOR)
             receipt = consumer_receipt(unit, holder.id)
@@ -306,8 +308,7 @@ class OperatorFace:
 
     def create_connection(self) -> Response:
         caller = self.acquire("operator")
-        member = Member(TEXT, is_text, required=True)
-        asked = read_body({"name": member, "dialect": member})
+        asked = read_body(CONNECT)
         with self._writing(caller) as unit:
             made, issued, token = open_connection(
                 unit, self.minting.peppers, asked["name"], asked["dialect"], dialects=self.dialects
@@ -325,7 +326,7 @@ class OperatorFace:
 
     def rotate(self, connection_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"overlapSeconds": Member(SECONDS, is_seconds)})
+        asked = read_body(ROTATE)
         overlap = asked.get("overlapSeconds", DEFAULT_OVERLAP)
         with self._writing(caller) as unit:
             made, token = rotate_token(unit, self.minting.peppers, connection_id, overlap=overlap)
@@ -333,7 +334,7 @@ class OperatorFace:
 
     def disable(self, connection_id: str) -> Response:
         caller = self.acquire("operator")
-        read_body({})
+        read_body(NOTHING)
         with self._writing(caller) as unit:
             disabled = disable_connection(unit, connection_id)
         return _answer(views.connection_document(disabled))

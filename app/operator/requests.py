@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flask import request
@@ -24,11 +24,21 @@ _LONGEST_EXPRESSION: Final = 16_384
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a JSON body: what its value is, in words, and whether it must be there."""
+    """A member of a JSON body: what its value is, in words and as JSON Schema; whether it must be there."""
 
     expected: str
     accepts: Callable[[Any], bool]
+    schema: Mapping[str, Any]
     required: bool = False
+
+    @property
+    def needed(self) -> Member:
+        """The same member where it must be there."""
+        return replace(self, required=True)
+
+
+Body = Mapping[str, Member]
+"""The members that the body of a request may have, by their names."""
 
 
 def is_text(value: Any) -> bool:
@@ -41,19 +51,38 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, list) and 0 < len(value) <= _LONGEST_TEXT and all(map(is_text, value))
 
 
-def is_seconds(value: Any) -> bool:
-    """Whether a value is a whole number of seconds, up to 366 days."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 366 * 86_400
+def is_object(value: Any) -> bool:
+    """Whether a value is a JSON object."""
+    return isinstance(value, dict)
+
+
+def whole_number(least: int, most: int, expected: str | None = None) -> Member:
+    """Return a member that is a whole number in a range."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Member(expected or f"a whole number from {least} to {most}", accepts, schema)
 
 
 TEXT: Final = f"a text of 1 to {_LONGEST_TEXT} characters"
-TEXTS: Final = "a list of texts, at least one"
-SECONDS: Final = "a whole number of seconds, up to 366 days"
+TEXT_SCHEMA: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": _LONGEST_TEXT,
+    "pattern": "^[^\\u0000]*$",
+}
+A_TEXT: Final = Member(TEXT, is_text, TEXT_SCHEMA)
+SOME_TEXTS: Final = Member(
+    "a list of texts, at least one",
+    is_texts,
+    {"type": "array", "items": TEXT_SCHEMA, "minItems": 1, "maxItems": _LONGEST_TEXT},
+)
+A_SPAN: Final = whole_number(0, 366 * 86_400, "a whole number of seconds, up to 366 days")
 
 
-def read_body(
-    members: Mapping[str, Member], *, others: bool = False, largest: int = MAX_BODY
-) -> dict[str, Any]:
+def read_body(members: Body, *, others: bool = False, largest: int = MAX_BODY) -> dict[str, Any]:
     """Return the JSON object in the body of the current request; no body is an object without members.
 
     :param others: whether there may be further members, which are passed over.
