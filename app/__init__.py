@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> Flask:
     from app.keys.lifecycle import Minting
     from app.operator import brakes_face, claims_face, clients_face, plan_face, revocation, usage_face
     from app.operator import face as operator
+    from app.operator.openapi import document as openapi
     from app.operator.planner import Planner
     from app.operator.problems import problem_response
     from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
@@ -147,6 +148,7 @@ def create_app(settings: Settings) -> Flask:
     )
     flask.extensions[ERASING] = Erasing(store)
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
+    flask.register_blueprint(openapi.blueprint())
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
     spool = Spool(settings.data_dir / "spool", most_bytes=settings.spool_megabytes * 1_000_000)

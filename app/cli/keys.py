@@ -13,11 +13,10 @@ from app.keys.lifecycle import KeyUnknown, Minting
 from app.keys.rotation import DEFAULT_OVERLAP
 from app.operator import views
 from app.operator.consumers import find_consumer, revoke_keys
+from app.operator.key_search import KeyFilter, find_keys
 from app.operator.keys import (
     REVOKED_BY_OPERATOR,
-    KeyFilter,
     KeyView,
-    find_keys,
     get_key,
     issue_key,
     revoke_key,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from scim2_models.path import AttributeBinding
 
 from app.directory.comparable import compared, is_numeric, name_of, place_of
+from app.directory.elements import Elements
 from app.directory.views import BoundView
 from app.store.json_access import JsonColumn, in_code_point_order
 from app.store.tables import resource
@@ -52,6 +53,14 @@ class Columns:
         if binding.sub_field_name is not None:
             path = (*path, name_of(binding.sub_field_name))
         return self.document.number(*path) if is_numeric(binding) else self.document.text(*path)
+
+    def assigned(self, binding: AttributeBinding) -> sa.ColumnElement[bool]:
+        """Return whether a single-valued attribute with sub-attributes has a value."""
+        return self.document.text(*place_of(binding)).is_not(None)
+
+    def elements(self, binding: AttributeBinding) -> Elements | None:
+        """Return the elements of a multi-valued attribute that are no part of the comparable form."""
+        return None
 
     def _of_the_table(self, binding: AttributeBinding) -> sa.ColumnElement[Any] | None:
         match binding.field_name, binding.sub_field_name:

@@ -57,15 +57,15 @@ def find_by_cursor(
     :param rows: where the resources are: what has the columns of ``resource``.
     :raises PositionUnreadable: when the position is not one of this order.
     """
-    anchor = None if position is None else _read(position, terms)
+    anchor = None if position is None else read_position(position, terms)
     wanted = sa.and_(resource.c.tenant_id == unit.tenant_id, condition)
     total = count(unit, wanted, rows)
     if limit == 0 or total == 0:
         return CursorPage(total, [])
     backwards = anchor is not None and anchor[0] == "previous"
-    in_range = wanted if anchor is None else sa.and_(wanted, _beyond(terms, anchor[1], backwards=backwards))
+    in_range = wanted if anchor is None else sa.and_(wanted, is_beyond(terms, anchor[1], backwards=backwards))
     columns = [term.value.label(f"sorted_by_{number}") for number, term in enumerate(terms)]
-    statement = sa.select(resource, *columns).where(in_range).order_by(*_order(terms, backwards=backwards))
+    statement = sa.select(resource, *columns).where(in_range).order_by(*order_by(terms, backwards=backwards))
     # One more than asked for tells whether a page follows.
     found = list(unit.execute(among(rows, statement.limit(None if limit is None else limit + 1))))
     more = limit is not None and len(found) > limit
@@ -76,27 +76,34 @@ def find_by_cursor(
         found.reverse()
 
     def beside(row: sa.Row[Any], *, backwards: bool) -> bool:
-        beyond = sa.and_(wanted, _beyond(terms, _values(row, terms), backwards=backwards))
+        beyond = sa.and_(wanted, is_beyond(terms, sorted_values(row, terms), backwards=backwards))
         one = sa.select(sa.literal(1)).select_from(resource).where(beyond).limit(1)
         return unit.execute(among(rows, one)).first() is not None
 
-    first, last = (_values(row, terms) for row in (found[0], found[-1]))
+    first, last = (sorted_values(row, terms) for row in (found[0], found[-1]))
     follows = beside(found[-1], backwards=False) if backwards else more
     precedes = more if backwards else anchor is not None and beside(found[0], backwards=True)
     return CursorPage(
         total,
         [stored_of(row) for row in found],
-        next=_position("next", last) if follows else None,
-        previous=_position("previous", first) if precedes else None,
+        next=position_of("next", last) if follows else None,
+        previous=position_of("previous", first) if precedes else None,
     )
 
 
-def _order(terms: Sequence[SortTerm], *, backwards: bool) -> list[sa.ColumnElement[Any]]:
+def order_by(terms: Sequence[SortTerm], *, backwards: bool = False) -> list[sa.ColumnElement[Any]]:
+    """Return an order as ``ORDER BY`` takes it, or its reverse."""
     return [SortTerm(term.value, term.descending is not backwards).ordered for term in terms]
 
 
-def _beyond(terms: Sequence[SortTerm], values: Sequence[Any], *, backwards: bool) -> sa.ColumnElement[bool]:
-    """Return whether a resource comes after another in an order, or before it."""
+def is_beyond(
+    terms: Sequence[SortTerm], values: Sequence[Any], *, backwards: bool = False
+) -> sa.ColumnElement[bool]:
+    """Return whether a row comes after another in an order, or before it.
+
+    :param terms: the order; it ends in the moment of creation and the id.
+    :param values: what the other row is sorted by, as :func:`sorted_values` returns it.
+    """
     *significant, created_at, resource_id = terms
     place = sa.tuple_(created_at.value, resource_id.value)
     at = sa.tuple_(
@@ -114,11 +121,13 @@ def _beyond(terms: Sequence[SortTerm], values: Sequence[Any], *, backwards: bool
     return beyond
 
 
-def _values(row: sa.Row[Any], terms: Sequence[SortTerm]) -> list[Any]:
+def sorted_values(row: sa.Row[Any], terms: Sequence[SortTerm]) -> list[Any]:
+    """Return what a row is sorted by: its last columns, one for each term."""
     return list(row[-len(terms) :])
 
 
-def _position(direction: Direction, values: Sequence[Any]) -> dict[str, Any]:
+def position_of(direction: Direction, values: Sequence[Any]) -> dict[str, Any]:
+    """Return the position of the page beside a row, as a value that JSON can hold."""
     return {_DIRECTION: direction, _VALUES: [_written(value) for value in values]}
 
 
@@ -126,7 +135,11 @@ def _written(value: Any) -> Any:
     return {_DECIMAL: str(value)} if isinstance(value, Decimal) else value
 
 
-def _read(position: Any, terms: Sequence[SortTerm]) -> tuple[Direction, list[Any]]:
+def read_position(position: Any, terms: Sequence[SortTerm]) -> tuple[Direction, list[Any]]:
+    """Return the direction of a position, and what the row beside the page is sorted by.
+
+    :raises PositionUnreadable: when it is not one of this order.
+    """
     match position:
         case {"d": "next" | "previous" as direction, "v": [*written]} if len(written) == len(terms):
             return direction, [_value(each) for each in written]

@@ -54,18 +54,20 @@ def compile_filter(
     model: type[Resource[Any]],
     type_name: str,
     view: BoundView | None = None,
+    columns: Columns | None = None,
 ) -> sa.ColumnElement[bool]:
     """Return a filter as a condition on the table ``resource``, for the resources of one type.
 
     An attribute that the type does not declare matches none of them (RFC 7644 §3.4.2.1).
 
     :param view: what the type is, when it is a view of another.
+    :param columns: where the values are, when they are not in the table ``resource``.
     :raises InvalidFilterException: when the filter has too many comparisons, or compares what SQL cannot.
     """
     if count_comparisons(scim_filter.ast) > MOST_COMPARISONS:
         raise _too_many()
     bound = ScimFilter[model](str(scim_filter))  # type: ignore[valid-type]
-    return _Compiler(bound, unit, type_name, view).visit(bound.ast)
+    return _Compiler(bound, unit, type_name, columns or Columns(unit, type_name, view)).visit(bound.ast)
 
 
 def count_comparisons(root: FilterNode) -> int:
@@ -85,11 +87,11 @@ def count_comparisons(root: FilterNode) -> int:
 class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
     """Compiles the nodes of a filter that stand for themselves, not inside a value path."""
 
-    def __init__(self, bound: ScimFilter[Any], unit: Unit, type_name: str, view: BoundView | None) -> None:
+    def __init__(self, bound: ScimFilter[Any], unit: Unit, type_name: str, columns: Columns) -> None:
         self.bound = bound
         self.unit = unit
         self.type_name = type_name
-        self.columns = Columns(unit, type_name, view)
+        self.columns = columns
         self._left = MOST_COMPARISONS
 
     def _weigh(self, comparisons: int) -> None:
@@ -161,7 +163,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
             return sa.true()
         if binding.is_multivalued:
             return self._elements(binding).any(sa.true())
-        return self.columns.document.text(*place_of(binding)).is_not(None)
+        return self.columns.assigned(binding)
 
     def _present(self, binding: AttributeBinding, attr_path: AttrPath) -> sa.ColumnElement[bool]:
         complex_model = _complex(binding.target_type)
@@ -206,6 +208,8 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         )
 
     def _elements(self, binding: AttributeBinding) -> Elements:
+        if (elements := self.columns.elements(binding)) is not None:
+            return elements
         if binding.field_name == "schemas" and self.columns.view is not None:
             return ConstantElements(str(compared(binding, self.columns.view.schema)))
         if binding.field_name == "members" and self.type_name == "Group":

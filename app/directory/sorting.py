@@ -73,12 +73,15 @@ def sort_terms(
         # A column holds numbers or texts: types that call both by one name need one of each.
         values = [sa.case(*of_types, else_=sa.null()) for of_types in of_kind.values()]
     descending = search_request.sort_order == SearchRequest.SortOrder.descending
-    terms = []
-    for value in values:
-        if not (isinstance(value, sa.Column) and not value.nullable):
-            terms.append(SortTerm(sa.case((value.is_(None), 1), else_=0), descending))
-        terms.append(SortTerm(value, descending))
-    return [*terms, *last]
+    return [*(term for value in values for term in terms_of(value, descending=descending)), *last]
+
+
+def terms_of(value: sa.ColumnElement[Any], *, descending: bool) -> list[SortTerm]:
+    """Return the terms that order by a value which may be null."""
+    term = SortTerm(value, descending)
+    if isinstance(value, sa.Column) and not value.nullable:
+        return [term]
+    return [SortTerm(sa.case((value.is_(None), 1), else_=0), descending), term]
 
 
 def order_of(

@@ -14,11 +14,18 @@ from app.operator import views
 from app.operator.answers import answer
 from app.operator.errors import RequestInvalid
 from app.operator.problems import problem_response
-from app.operator.requests import SECONDS, Member, is_seconds, is_whole_number, read_body, read_query
+from app.operator.requests import A_SPAN, Body, read_body, read_query, whole_number
 from app.store.unit_of_work import Store, Unit
 
 _SECOND: Final = 1_000_000
 _MOST_SECONDS: Final = LONGEST_BRAKE_SPAN // _SECOND
+
+RELEASE: Final[Body] = {"withinSeconds": A_SPAN}
+SET: Final[Body] = {
+    "percent": whole_number(0, 100),
+    "minimum": whole_number(1, LARGEST_BRAKE_MINIMUM),
+    "withinSeconds": whole_number(1, _MOST_SECONDS),
+}
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
@@ -59,7 +66,7 @@ def blueprint(store: Store, acquire: Acquire) -> Blueprint:
     @face.post("/brakes/<brake_id>/release")
     def release_it(brake_id: str) -> Response:
         caller = acquire("operator")
-        asked = read_body({"withinSeconds": Member(SECONDS, is_seconds)})
+        asked = read_body(RELEASE)
         within = asked.get("withinSeconds")
         with store.writing(caller.tenant_id, actor=f"credential:{caller.id}") as unit:
             release(unit, brake_id, within=None if within is None else within * _SECOND)
@@ -69,13 +76,7 @@ def blueprint(store: Store, acquire: Acquire) -> Blueprint:
     @face.post("/connections/<connection_id>/brake")
     def set_it(connection_id: str) -> Response:
         caller = acquire("operator")
-        asked = read_body(
-            {
-                "percent": _number(0, 100),
-                "minimum": _number(1, LARGEST_BRAKE_MINIMUM),
-                "withinSeconds": _number(1, _MOST_SECONDS),
-            }
-        )
+        asked = read_body(SET)
         if not asked:
             raise RequestInvalid("say what to set: 'percent', 'minimum' or 'withinSeconds'")
         span = asked.get("withinSeconds")
@@ -95,7 +96,3 @@ def blueprint(store: Store, acquire: Acquire) -> Blueprint:
 
 def _document(unit: Unit, brake_id: str) -> dict[str, Any]:
     return views.whole_brake_document(get_brake(unit, brake_id), whereabouts(unit, brake_id))
-
-
-def _number(least: int, most: int) -> Member:
-    return Member(f"a whole number from {least} to {most}", is_whole_number(least, most))

@@ -25,13 +25,23 @@ from app.keys.lifecycle import Minting
 from app.operator import views
 from app.operator.claims import make_claim_link
 from app.operator.problems import problem_response
-from app.operator.requests import TEXT, Member, is_text, read_body, read_query
+from app.operator.requests import A_TEXT, Body, read_body, read_query, whole_number
 from app.store.unit_of_work import Store
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
 _SECOND: Final = 1_000_000
 _LONGEST: Final = LONGEST_LIFETIME // _SECOND
+
+LINK: Final[Body] = {"expiresInSeconds": whole_number(1, _LONGEST, f"1 to {_LONGEST} whole seconds")}
+PROVIDER: Final[Body] = {
+    "issuer": A_TEXT.needed,
+    "clientId": A_TEXT.needed,
+    "clientAuthentication": A_TEXT,
+    "claim": A_TEXT,
+    "attribute": A_TEXT,
+}
+"""What the bodies of requests hold."""
 
 
 def blueprint(
@@ -55,7 +65,7 @@ def blueprint(
     @face.post("/keys/<key_id>/claim-link")
     def make(key_id: str) -> Response:
         caller = acquire("operator")
-        asked = read_body({"expiresInSeconds": Member(f"1 to {_LONGEST} whole seconds", _is_lifetime)})
+        asked = read_body(LINK)
         lifetime = asked.get("expiresInSeconds", DEFAULT_LIFETIME // _SECOND) * _SECOND
         with store.writing(caller.tenant_id, actor=f"credential:{caller.id}") as unit:
             made, token = make_claim_link(unit, key_id, minting, lifetime=lifetime)
@@ -72,16 +82,7 @@ def blueprint(
     @face.put("/login-provider")
     def put() -> Response:
         caller = acquire("operator")
-        text = Member(TEXT, is_text)
-        asked = read_body(
-            {
-                "issuer": Member(TEXT, is_text, required=True),
-                "clientId": Member(TEXT, is_text, required=True),
-                "clientAuthentication": text,
-                "claim": text,
-                "attribute": text,
-            }
-        )
+        asked = read_body(PROVIDER)
         with store.writing(caller.tenant_id, actor=f"credential:{caller.id}") as unit:
             made = set_login_provider(
                 unit,
@@ -129,10 +130,6 @@ def login_provider_document(provider: LoginProvider, secrets: ClientSecrets, roo
         "redirectUri": redirect_uri(root_url, provider.tenant_id),
         "changedAt": views.time(provider.created_at),
     }
-
-
-def _is_lifetime(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LONGEST
 
 
 def _refuse_unstorable_path() -> None:

@@ -13,12 +13,20 @@ from app.access.warnings import find_warnings
 from app.operator import views
 from app.operator.answers import answer as _answer
 from app.operator.problems import problem_response
-from app.operator.requests import TEXT, Member, is_text, read_body, read_query
+from app.operator.requests import A_TEXT, Body, Member, is_object, read_body, read_query
 from app.store.unit_of_work import Store
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
-_TEXT: Final = Member(TEXT, is_text)
+REGISTER: Final[Body] = {
+    "name": A_TEXT.needed,
+    "jwks": Member("a JWK set", is_object, {"type": "object"}),
+    "jwksUri": A_TEXT,
+    "issuer": A_TEXT,
+    "subject": A_TEXT,
+    "audience": A_TEXT,
+}
+"""What the body of a registration holds."""
 
 
 def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bool) -> Blueprint:
@@ -42,16 +50,7 @@ def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bo
     @face.post("/connections/<connection_id>/clients")
     def register(connection_id: str) -> Response:
         caller = acquire("operator")
-        asked = read_body(
-            {
-                "name": Member(TEXT, is_text, required=True),
-                "jwks": Member("a JWK set", lambda value: isinstance(value, dict)),
-                "jwksUri": _TEXT,
-                "issuer": _TEXT,
-                "subject": _TEXT,
-                "audience": _TEXT,
-            }
-        )
+        asked = read_body(REGISTER)
         with store.writing(caller.tenant_id, actor=f"credential:{caller.id}") as unit:
             made = register_client(
                 unit,

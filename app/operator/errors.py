@@ -35,3 +35,11 @@ class GrantMissing(OperatorError):
 
 class PlanTooLong(OperatorError):
     """Making a plan took longer than nobody else may be kept from writing."""
+
+
+class SearchTooLong(OperatorError):
+    """A search took longer than one may."""
+
+
+class VersionOutdated(OperatorError):
+    """A thing was changed since the caller read it."""

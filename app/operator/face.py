@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, abort, request
 
@@ -28,12 +28,16 @@ from app.operator.consumers import find_consumers, revoke_keys
 from app.operator.errors import RequestInvalid
 from app.operator.history import find_events
 from app.operator.idempotency import once, read_idempotency_key
+from app.operator.key_requests import KeyCursors, read_conditions, read_key_query, read_shown
+from app.operator.key_schema import KEY_SCHEMA, SCHEMA_DOCUMENT
+from app.operator.key_search import find_keys, find_keys_by_cursor
 from app.operator.keys import (
     REVOKED_BY_OPERATOR,
-    KeyFilter,
-    find_keys,
+    KeyView,
     get_key,
+    is_wanted,
     issue_key,
+    require_version,
     revoke_key,
     rotate_key,
 )
@@ -41,25 +45,31 @@ from app.operator.pages import Window
 from app.operator.problems import problem_response
 from app.operator.receipts import consumer_receipt, key_receipt
 from app.operator.requests import (
-    SECONDS,
-    TEXT,
-    TEXTS,
+    A_SPAN,
+    A_TEXT,
+    SOME_TEXTS,
+    Body,
     Member,
     Query,
-    is_seconds,
-    is_text,
-    is_texts,
+    is_object,
     read_body,
     read_query,
 )
 from app.rights.explain import explain, explain_consumer
-from app.rights.standing import KeyState
 from app.rights.unmatched import unmatched_values
 from app.store.unit_of_work import Store, Unit
 
 PATH: Final = "/operator/v1"
 _SECOND: Final = 1_000_000
 PAGING: Final = ("startIndex", "count")
+
+ISSUE: Final[Body] = {"consumer": A_TEXT.needed, "entitlements": SOME_TEXTS.needed}
+CLAIM: Final[Body] = {"recipient": Member("a public key (JWK)", is_object, {"type": "object"})}
+ROTATE: Final[Body] = {"overlapSeconds": A_SPAN}
+REVOKE: Final[Body] = {"reason": A_TEXT}
+CONNECT: Final[Body] = {"name": A_TEXT.needed, "dialect": A_TEXT.needed}
+NOTHING: Final[Body] = {}
+"""What the bodies of requests hold."""
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
@@ -86,6 +96,8 @@ def blueprint(
         ("/keys/<key_id>/revoke", "POST", face.revoke),
         ("/keys/<key_id>/receipt", "GET", face.show_receipt),
         ("/keys/<key_id>/explain", "GET", face.explain_key),
+        ("/schemas", "GET", face.list_schemas),
+        ("/schemas/<urn>", "GET", face.show_schema),
         ("/consumers", "GET", face.list_consumers),
         ("/consumers/<consumer_id>/explain", "GET", face.explain_consumer),
         ("/consumers/<consumer_id>/receipt", "GET", face.show_consumer_receipt),
@@ -121,30 +133,50 @@ class OperatorFace:
         self.acquire = acquire
         self.dialects = dialects
         self.silent_after = silent_after
+        self.cursors = KeyCursors(minting.peppers.derive("operator cursors"))
 
     def list_keys(self) -> Response:
         caller = self.acquire("operator")
-        query = read_query("consumer", "state", "entitlement", numbers=PAGING)
-        wanted = KeyFilter(query.texts.get("consumer"), _state(query), query.texts.get("entitlement"))
+        query = read_key_query()
+        order: Any = {"sort_by": query.sort_by, "descending": query.descending}
+
+        def shown(each: KeyView) -> dict[str, Any]:
+            return query.shown.of(views.key_document(each))
+
+        if query.cursor is None:
+            with self._reading(caller) as unit:
+                counted = find_keys(unit, query.window, query.wanted, **order)
+            return _answer(views.list_document(counted, shown))
+        position = self.cursors.open(caller, query)
         with self._reading(caller) as unit:
-            page = find_keys(unit, _window(query), wanted)
-        return _answer(views.list_document(page, views.key_document))
+            page = find_keys_by_cursor(unit, position, query.window.count, query.wanted, **order)
+        cursor = self.cursors.seal(caller, query, page.next)
+        return _answer(views.key_page_document(page, shown, cursor))
 
     def show_key(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        read_query()
+        shown, conditions = read_shown(), read_conditions()
         with self._reading(caller) as unit:
             found = get_key(unit, key_id)
-        return _answer(views.key_document(found))
+        if not is_wanted(found, conditions):
+            return Response(status=304, headers={"ETag": found.version, "Cache-Control": "no-store"})
+        return _answer(shown.of(views.key_document(found)), headers={"ETag": found.version})
+
+    def list_schemas(self) -> Response:
+        self.acquire(("operator", "audit"))
+        read_query()
+        return _answer(views.list_document(views.whole([SCHEMA_DOCUMENT]), dict))
+
+    def show_schema(self, urn: str) -> Response:
+        self.acquire(("operator", "audit"))
+        read_query()
+        if urn.lower() != KEY_SCHEMA.lower():
+            abort(404)
+        return _answer(SCHEMA_DOCUMENT)
 
     def issue(self) -> Response:
         caller = self.acquire("operator")
-        asked = read_body(
-            {
-                "consumer": Member(TEXT, is_text, required=True),
-                "entitlements": Member(TEXTS, is_texts, required=True),
-            }
-        )
+        asked = read_body(ISSUE)
         said = read_idempotency_key(caller, asked)
         with self._writing(caller) as unit:
 
@@ -158,12 +190,13 @@ class OperatorFace:
 
     def claim(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"recipient": Member("a public key (JWK)", lambda value: isinstance(value, dict))})
+        asked = read_body(CLAIM)
         recipient = Recipient.of(asked["recipient"]) if "recipient" in asked else None
-        said = read_idempotency_key(caller, asked)
+        said, conditions = read_idempotency_key(caller, asked), read_conditions()
         with self._writing(caller) as unit:
 
             def act() -> Answered:
+                require_version(unit, key_id, conditions)
                 return claim_answer(unit, key_id, self.minting, recipient)
 
             claimed = once(unit, self.minting.peppers, said, act)
@@ -171,12 +204,13 @@ class OperatorFace:
 
     def rotate_key(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"overlapSeconds": Member(SECONDS, is_seconds)})
-        said = read_idempotency_key(caller, asked)
+        asked = read_body(ROTATE)
+        said, conditions = read_idempotency_key(caller, asked), read_conditions()
         overlap = asked.get("overlapSeconds", KEY_OVERLAP // _SECOND) * _SECOND
         with self._writing(caller) as unit:
 
             def act() -> Answered:
+                require_version(unit, key_id, conditions)
                 made = rotate_key(unit, key_id, self.minting, overlap=overlap)
                 return Answered(200, views.rotation_document(key_id, made), made.secret.text)
 
@@ -185,14 +219,15 @@ class OperatorFace:
 
     def revoke(self, key_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"reason": Member(TEXT, is_text)})
+        asked, conditions = read_body(REVOKE), read_conditions()
         with self._writing(caller) as unit:
+            require_version(unit, key_id, conditions)
             revoked = revoke_key(unit, key_id, asked.get("reason"))
-        return _answer(views.key_document(revoked))
+        return _answer(views.key_document(revoked), headers={"ETag": revoked.version})
 
     def revoke_keys(self, consumer_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"reason": Member(TEXT, is_text)})
+        asked = read_body(REVOKE)
         with self._writing(caller) as unit:
             holder = revoke_keys(unit, consumer_id, asked.get("reason") or REVOKED_BY_OPERATOR)
             receipt = consumer_receipt(unit, holder.id)
@@ -273,8 +308,7 @@ class OperatorFace:
 
     def create_connection(self) -> Response:
         caller = self.acquire("operator")
-        member = Member(TEXT, is_text, required=True)
-        asked = read_body({"name": member, "dialect": member})
+        asked = read_body(CONNECT)
         with self._writing(caller) as unit:
             made, issued, token = open_connection(
                 unit, self.minting.peppers, asked["name"], asked["dialect"], dialects=self.dialects
@@ -292,7 +326,7 @@ class OperatorFace:
 
     def rotate(self, connection_id: str) -> Response:
         caller = self.acquire("operator")
-        asked = read_body({"overlapSeconds": Member(SECONDS, is_seconds)})
+        asked = read_body(ROTATE)
         overlap = asked.get("overlapSeconds", DEFAULT_OVERLAP)
         with self._writing(caller) as unit:
             made, token = rotate_token(unit, self.minting.peppers, connection_id, overlap=overlap)
@@ -300,7 +334,7 @@ class OperatorFace:
 
     def disable(self, connection_id: str) -> Response:
         caller = self.acquire("operator")
-        read_body({})
+        read_body(NOTHING)
         with self._writing(caller) as unit:
             disabled = disable_connection(unit, connection_id)
         return _answer(views.connection_document(disabled))
@@ -321,13 +355,6 @@ def _answered(
 
 def _window(query: Query) -> Window:
     return Window.of(query.numbers.get("startIndex"), query.numbers.get("count"))
-
-
-def _state(query: Query) -> KeyState | None:
-    text = query.texts.get("state")
-    if text is not None and text not in [str(state) for state in KeyState]:
-        raise RequestInvalid(f"'state' must be one of: {', '.join(KeyState)}")
-    return None if text is None else KeyState(text)
 
 
 def _refuse_unstorable_path() -> None:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
+from scim2_models import PreconditionFailedException
+from scim2_server.conditions import Conditions
 
 from app.claiming.handover import hand_over
 from app.keys import lifecycle
 from app.keys.lifecycle import KeyUnknown, Minting
 from app.keys.rotation import DEFAULT_OVERLAP, KeyNotRotatable, Rotation, rotate
 from app.operator.consumers import find_consumer
-from app.operator.errors import ConsumerUnknown, GrantMissing, RequestInvalid
-from app.operator.pages import Page, Window
+from app.operator.errors import GrantMissing, RequestInvalid, VersionOutdated
+from app.operator.key_columns import KEYS, LAST_CHANGED, LAST_USED
 from app.rights.grants import grants
 from app.rights.standing import KeyState, Standing, standings
 from app.store.batches import batches
 from app.store.secrets import Secret
-from app.store.tables import consumer, entitlement, key, key_entitlement, key_usage
+from app.store.tables import consumer, entitlement, key, key_entitlement, secret
 from app.store.unit_of_work import Unit
 
 REVOKED_BY_OPERATOR: Final = "operator"
 """The reason of a revocation for which none was given."""
 
-_BATCH: Final = 1000
+_SECRET: Final = (
+    sa.select(secret.c.id).where(secret.c.key_id == key.c.id, secret.c.ends_at.is_(None)).scalar_subquery()
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,11 @@ class EntitlementRef:
 
 @dataclass(frozen=True)
 class KeyView:
-    """A key as a list shows it. Times in microseconds; ``reason``: why it is revoked or expired."""
+    """A key as a list shows it. Times in microseconds; ``reason``: why it is revoked or expired.
+
+    ``changed_at``: when it was last issued, claimed, rotated or revoked. ``secret``: the public identifier of
+    its newest secret, if it has one.
+    """
 
     id: str
     state: KeyState
@@ -50,33 +59,16 @@ class KeyView:
     claimed_at: int | None
     expires_at: int | None
     revoked_at: int | None
-    last_used_at: int | None
     reason: str | None
+    last_used_at: int | None
+    changed_at: int
+    secret: str | None
 
-
-@dataclass(frozen=True)
-class KeyFilter:
-    """Which keys: of a consumer (id or userName), in a state, for an entitlement (id or value)."""
-
-    consumer: str | None = None
-    state: KeyState | None = None
-    entitlement: str | None = None
-
-
-def find_keys(unit: Unit, window: Window, wanted: KeyFilter = KeyFilter()) -> Page[KeyView]:
-    """Return a page of the tenant's keys, oldest first."""
-    condition = _condition(unit, wanted)
-    if condition is None:
-        return Page(0, window.start, ())
-    ordered = sa.select(key.c.id).where(condition).order_by(key.c.issued_at, key.c.id)
-    if wanted.state is None:
-        total = unit.execute(sa.select(sa.func.count()).select_from(key).where(condition)).scalar_one()
-        ids = unit.execute(ordered.limit(window.count).offset(window.offset)).scalars().all()
-    else:
-        # A state is derived from the directory, so no index knows it: each key is looked at.
-        in_state = _in_state(unit, unit.execute(ordered).scalars().all(), wanted.state)
-        total, ids = len(in_state), in_state[window.offset : window.offset + window.count]
-    return Page(total, window.start, tuple(_views(unit, ids)))
+    @property
+    def version(self) -> str:
+        """A weak ETag (RFC 9110 §8.8.3): another one as soon as anything is different but the last use."""
+        said = repr(astuple(replace(self, last_used_at=None)))
+        return f'W/"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
 
 
 def get_key(unit: Unit, key_id: str) -> KeyView:
@@ -84,10 +76,28 @@ def get_key(unit: Unit, key_id: str) -> KeyView:
 
     :raises KeyUnknown: when the tenant has no such key.
     """
-    found = _views(unit, [key_id])
+    found = views_of(unit, [key_id])
     if not found:
         raise KeyUnknown(key_id)
     return found[0]
+
+
+def is_wanted(found: KeyView, conditions: Conditions) -> bool:
+    """Return whether a caller has not yet what it reads (``If-None-Match``).
+
+    :raises VersionOutdated: when the key is not as the caller says that it is (``If-Match``).
+    """
+    return _checked(found, conditions, "GET")
+
+
+def require_version(unit: Unit, key_id: str, conditions: Conditions) -> None:
+    """Go on with what is asked of a key if it is still as the caller read it.
+
+    :raises KeyUnknown: when the tenant has no such key.
+    :raises VersionOutdated: when it is not.
+    """
+    if conditions != Conditions():
+        _checked(get_key(unit, key_id), conditions, "POST")
 
 
 def issue_key(unit: Unit, id_or_user_name: str, values: Iterable[str]) -> KeyView:
@@ -152,53 +162,28 @@ def rotate_key(unit: Unit, key_id: str, minting: Minting, *, overlap: int = DEFA
     return rotate(unit, key_id, minting, overlap=overlap)
 
 
-def _condition(unit: Unit, wanted: KeyFilter) -> sa.ColumnElement[bool] | None:
-    """What the columns can say of a filter; None when nothing can meet it."""
-    condition = key.c.tenant_id == unit.tenant_id
-    if wanted.consumer is not None:
-        try:
-            condition &= key.c.consumer_id == find_consumer(unit, wanted.consumer).id
-        except ConsumerUnknown:
-            return None
-    if wanted.entitlement is not None:
-        called = sa.select(entitlement.c.id).where(
-            entitlement.c.tenant_id == unit.tenant_id, entitlement.c.value == wanted.entitlement
-        )
-        issued_for = sa.select(key_entitlement.c.key_id).where(
-            sa.or_(
-                key_entitlement.c.entitlement_id == wanted.entitlement,
-                key_entitlement.c.entitlement_id.in_(called),
-            )
-        )
-        condition &= key.c.id.in_(issued_for)
-    match wanted.state:
-        case KeyState.issued:
-            condition &= key.c.claimed_at.is_(None) & key.c.revoked_at.is_(None)
-        case KeyState.active:
-            condition &= key.c.claimed_at.is_not(None) & key.c.revoked_at.is_(None)
-        case KeyState.dormant:
-            condition &= key.c.revoked_at.is_(None)
-        case KeyState.expired:
-            condition &= key.c.revoked_at.is_(None) & (key.c.expires_at <= unit.now)
-    return condition
+def _checked(found: KeyView, conditions: Conditions, method: str) -> bool:
+    try:
+        return conditions.check(found.version, method)
+    except PreconditionFailedException:
+        raise VersionOutdated(
+            f"the key {found.id!r} was changed in the meantime: read it again, and decide again"
+        ) from None
 
 
-def _in_state(unit: Unit, ids: Sequence[str], state: KeyState) -> list[str]:
-    found: list[str] = []
-    for some in batches(ids, _BATCH):
-        standing = standings(unit, key.c.id.in_(some))
-        found.extend(each for each in some if standing[each].state is state)
-    return found
-
-
-def _views(unit: Unit, ids: Sequence[str]) -> list[KeyView]:
-    """The keys of some ids, in their order."""
+def views_of(unit: Unit, ids: Sequence[str]) -> list[KeyView]:
+    """Return the tenant's keys of some ids, in their order."""
     standing = standings(unit, key.c.id.in_(ids))
     refs = _entitlements(unit, ids)
     rows = unit.execute(
-        sa.select(key, consumer.c.user_name, key_usage.c.last_at)
-        .join(consumer, consumer.c.id == key.c.consumer_id)
-        .outerjoin(key_usage, key_usage.c.key_id == key.c.id)
+        sa.select(
+            key,
+            consumer.c.user_name,
+            LAST_USED.label("last_used_at"),
+            LAST_CHANGED.label("changed_at"),
+            _SECRET.label("secret"),
+        )
+        .select_from(KEYS)
         .where(key.c.tenant_id == unit.tenant_id, key.c.id.in_(ids))
     )
     views = {row.id: _view(row, standing[row.id], refs[row.id]) for row in rows}
@@ -229,6 +214,8 @@ def _view(row: sa.Row[Any], standing: Standing, refs: Sequence[EntitlementRef]) 
         claimed_at=row.claimed_at,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,
-        last_used_at=row.last_at,
         reason=standing.reason,
+        last_used_at=row.last_used_at,
+        changed_at=row.changed_at,
+        secret=row.secret,
     )

@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from app.access.credentials import Credential
 from app.operator.errors import RequestInvalid
 from app.operator.plan import ScimRequest
-from app.operator.plan_requests import WITHOUT, read_request, request_without
+from app.operator.plan_requests import REQUEST_SCHEMA, WITHOUT, read_request, request_without
 from app.operator.plan_views import plan_document
 from app.operator.planner import (
     DEFAULT_SHOWN,
@@ -22,11 +22,48 @@ from app.operator.planner import (
     Planner,
 )
 from app.operator.problems import problem_response
-from app.operator.requests import TEXT, Member, is_text, is_whole_number, read_body
+from app.operator.requests import A_TEXT, TEXT_SCHEMA, Body, Member, is_text, read_body, whole_number
 from app.store.unit_of_work import Unit
 
 LARGEST_BODY: Final = 1024 * 1024
 """The largest body, in bytes: requests that change large groups are long."""
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= MOST_REQUESTS
+
+
+def _is_without(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) == 1
+        and all(kind in WITHOUT and is_text(called) for kind, called in value.items())
+    )
+
+
+PLAN: Final[Body] = {
+    "requests": Member(
+        f"a list of 1 to {MOST_REQUESTS} requests",
+        _is_list,
+        {"type": "array", "items": REQUEST_SCHEMA, "minItems": 1, "maxItems": MOST_REQUESTS},
+    ),
+    "without": Member(
+        f"an object with one of: {', '.join(WITHOUT)}",
+        _is_without,
+        {
+            "type": "object",
+            "properties": dict.fromkeys(WITHOUT, TEXT_SCHEMA),
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    ),
+    "dialect": A_TEXT,
+    "connection": A_TEXT,
+    "shown": whole_number(0, MOST_SHOWN),
+    "patienceSeconds": whole_number(1, LONGEST_PATIENCE),
+}
+"""What the body of a request for a plan holds."""
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
@@ -42,19 +79,7 @@ def blueprint(planner: Planner, acquire: Acquire) -> Blueprint:
     @plan.post("/plan")
     def make() -> Response:
         caller = acquire("operator")
-        asked = read_body(
-            {
-                "requests": Member(f"a list of 1 to {MOST_REQUESTS} requests", _is_list),
-                "without": Member(f"an object with one of: {', '.join(WITHOUT)}", _is_without),
-                "dialect": Member(TEXT, is_text),
-                "connection": Member(TEXT, is_text),
-                "shown": Member(f"a whole number from 0 to {MOST_SHOWN}", is_whole_number(0, MOST_SHOWN)),
-                "patienceSeconds": Member(
-                    f"a whole number from 1 to {LONGEST_PATIENCE}", is_whole_number(1, LONGEST_PATIENCE)
-                ),
-            },
-            largest=LARGEST_BODY,
-        )
+        asked = read_body(PLAN, largest=LARGEST_BODY)
         made = planner.plan(
             caller.tenant_id,
             _requests(asked),
@@ -78,15 +103,3 @@ def _requests(asked: Mapping[str, Any]) -> Callable[[Unit], list[ScimRequest]]:
         return lambda _unit: read
     ((kind, called),) = asked["without"].items()
     return lambda unit: [request_without(unit, kind, called)]
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list) and 0 < len(value) <= MOST_REQUESTS
-
-
-def _is_without(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and len(value) == 1
-        and all(kind in WITHOUT and is_text(called) for kind, called in value.items())
-    )

@@ -10,11 +10,24 @@ import sqlalchemy as sa
 from app.operator.consumers import find_consumer
 from app.operator.errors import RequestInvalid
 from app.operator.plan import ScimRequest
-from app.operator.requests import is_text
+from app.operator.requests import TEXT_SCHEMA, is_text
 from app.store.tables import entitlement, resource
 from app.store.unit_of_work import Unit
 
 METHODS: Final = ("POST", "PUT", "PATCH", "DELETE")
+REQUEST_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "method": {"enum": [*METHODS, *(each.lower() for each in METHODS)]},
+        "path": {**TEXT_SCHEMA, "pattern": "^/[^\\u0000]*$"},
+        "body": {},
+        "headers": {"type": "object", "additionalProperties": TEXT_SCHEMA},
+    },
+    "required": ["method", "path"],
+    "additionalProperties": False,
+}
+"""What a request is, as JSON Schema."""
+
 WITHOUT: Final = ("group", "user", "entitlement")
 """What a plan may be made without."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from flask import Response
+from scim2_models import SCIMException
 from werkzeug.exceptions import HTTPException
 
 from app.access.errors import (
@@ -23,12 +24,21 @@ from app.access.errors import (
 from app.access.login_provider import LoginProviderMissing
 from app.access.protector import Unauthenticated
 from app.directory.brakes import BrakeDecided, BrakeUnknown
+from app.directory.errors import PositionUnreadable
 from app.keys.decisions import BatchChanged, BatchUnknown, PlaceInvalid
 from app.keys.idempotency import RequestDiffers, SecretNoLongerReadable
 from app.keys.lifecycle import KeyNotClaimable, KeyUnknown
 from app.keys.recipients import RecipientUnusable
 from app.keys.rotation import KeyNotRotatable
-from app.operator.errors import ConsumerUnknown, GrantMissing, OperatorError, PlanTooLong, SubjectAmbiguous
+from app.operator.errors import (
+    ConsumerUnknown,
+    GrantMissing,
+    OperatorError,
+    PlanTooLong,
+    SearchTooLong,
+    SubjectAmbiguous,
+    VersionOutdated,
+)
 from app.rights.explain import NothingToExplain
 from app.store.unit_of_work import StoreError
 
@@ -36,6 +46,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 PREFIX: Final = "urn:keysteward:problem:"
+_LONGEST_DETAIL: Final = 500
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,16 @@ def problem_of(error: Exception) -> Problem:
             return Problem(422, _sentence(error), "subject-ambiguous")
         case GrantMissing():
             return Problem(409, _sentence(error), "grant-missing", {"entitlements": list(error.values)})
+        case SearchTooLong():
+            return Problem(422, _sentence(error), "search-too-long")
+        case VersionOutdated():
+            return Problem(412, _sentence(error), "version-outdated")
+        case PositionUnreadable():
+            return Problem(400, "The cursor is none of this search", members={"scimType": "invalidCursor"})
+        case SCIMException():
+            said = error.to_error()
+            detail = (said.detail or "The request cannot be read")[:_LONGEST_DETAIL]
+            return Problem(said.status or 400, detail, "request-invalid", {"scimType": said.scim_type})
         case PlanTooLong():
             return Problem(422, _sentence(error), "plan-too-long")
         case NameTaken():

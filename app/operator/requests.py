@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flask import request
@@ -19,15 +19,26 @@ LARGEST_NUMBER: Final = 2**53
 """The largest number that every JSON reader understands (RFC 8259 §6)."""
 
 _LONGEST_TEXT: Final = 1000
+_LONGEST_EXPRESSION: Final = 16_384
 
 
 @dataclass(frozen=True)
 class Member:
-    """A member of a JSON body: what its value is, in words, and whether it must be there."""
+    """A member of a JSON body: what its value is, in words and as JSON Schema; whether it must be there."""
 
     expected: str
     accepts: Callable[[Any], bool]
+    schema: Mapping[str, Any]
     required: bool = False
+
+    @property
+    def needed(self) -> Member:
+        """The same member where it must be there."""
+        return replace(self, required=True)
+
+
+Body = Mapping[str, Member]
+"""The members that the body of a request may have, by their names."""
 
 
 def is_text(value: Any) -> bool:
@@ -40,24 +51,38 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, list) and 0 < len(value) <= _LONGEST_TEXT and all(map(is_text, value))
 
 
-def is_seconds(value: Any) -> bool:
-    """Whether a value is a whole number of seconds, up to 366 days."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 366 * 86_400
+def is_object(value: Any) -> bool:
+    """Whether a value is a JSON object."""
+    return isinstance(value, dict)
 
 
-def is_whole_number(least: int, most: int) -> Callable[[Any], bool]:
-    """Return whether a value is a whole number within two others, as a function of it."""
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def whole_number(least: int, most: int, expected: str | None = None) -> Member:
+    """Return a member that is a whole number in a range."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Member(expected or f"a whole number from {least} to {most}", accepts, schema)
 
 
 TEXT: Final = f"a text of 1 to {_LONGEST_TEXT} characters"
-TEXTS: Final = "a list of texts, at least one"
-SECONDS: Final = "a whole number of seconds, up to 366 days"
+TEXT_SCHEMA: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": _LONGEST_TEXT,
+    "pattern": "^[^\\u0000]*$",
+}
+A_TEXT: Final = Member(TEXT, is_text, TEXT_SCHEMA)
+SOME_TEXTS: Final = Member(
+    "a list of texts, at least one",
+    is_texts,
+    {"type": "array", "items": TEXT_SCHEMA, "minItems": 1, "maxItems": _LONGEST_TEXT},
+)
+A_SPAN: Final = whole_number(0, 366 * 86_400, "a whole number of seconds, up to 366 days")
 
 
-def read_body(
-    members: Mapping[str, Member], *, others: bool = False, largest: int = MAX_BODY
-) -> dict[str, Any]:
+def read_body(members: Body, *, others: bool = False, largest: int = MAX_BODY) -> dict[str, Any]:
     """Return the JSON object in the body of the current request; no body is an object without members.
 
     :param others: whether there may be further members, which are passed over.
@@ -84,17 +109,18 @@ def read_body(
     return body
 
 
-def read_query(*texts: str, numbers: tuple[str, ...] = ()) -> Query:
+def read_query(*texts: str, numbers: tuple[str, ...] = (), long: tuple[str, ...] = ()) -> Query:
     """Return the query of the current request, which has none but these parameters, each once.
 
+    :param long: texts that may be long, or empty: what reads them judges them.
     :raises RequestInvalid: when there is another one, one twice, an empty text, or a number that is none.
     """
     asked = request.args.to_dict(flat=False)
-    unknown = sorted(asked.keys() - {*texts, *numbers})
+    unknown = sorted(asked.keys() - {*texts, *numbers, *long})
     if unknown:
         named = ", ".join(repr(each[:100]) for each in unknown[:10])
         raise RequestInvalid(
-            f"unknown parameters: {named}; there is {', '.join([*texts, *numbers]) or 'none'}"
+            f"unknown parameters: {named}; there is {', '.join([*texts, *long, *numbers]) or 'none'}"
         )
     found: dict[str, str] = {}
     for name, values in asked.items():
@@ -102,9 +128,11 @@ def read_query(*texts: str, numbers: tuple[str, ...] = ()) -> Query:
             raise RequestInvalid(f"{name!r} is given {len(values)} times")
         if name in texts and not is_text(values[0]):
             raise RequestInvalid(f"{name!r} must be {TEXT}")
+        if name in long and not (len(values[0]) <= _LONGEST_EXPRESSION and _is_storable(values[0])):
+            raise RequestInvalid(f"{name!r} must be a text of at most {_LONGEST_EXPRESSION} characters")
         found[name] = values[0]
     return Query(
-        {name: value for name, value in found.items() if name in texts},
+        {name: value for name, value in found.items() if name in (*texts, *long)},
         {name: _number(name, value) for name, value in found.items() if name in numbers},
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -16,8 +16,8 @@ from app.keys.lifecycle import revoke
 from app.keys.presented import key_of
 from app.operator.consumers import revoke_keys
 from app.operator.problems import Problem, problem_of, problem_response
-from app.operator.requests import Member, read_body
-from app.operator.subjects import find_subject
+from app.operator.requests import Body, Member, is_object, read_body
+from app.operator.subjects import SUBJECT_SCHEMA, find_subject
 from app.store.peppers import PepperMissing, Peppers
 from app.store.unit_of_work import Store
 
@@ -27,6 +27,11 @@ BY_HOLDER: Final = "token_revoked"
 """The reason of a key that was revoked by RFC 7009."""
 
 BY_SUBJECT: Final = "global_token_revocation"
+
+SUBJECT: Final[Body] = {
+    "sub_id": Member("a subject identifier", is_object, SUBJECT_SCHEMA, required=True),
+}
+"""What the body of a Global Token Revocation holds; it may hold more."""
 
 _LARGEST_FORM: Final = 16 * 1024
 
@@ -64,7 +69,7 @@ def blueprint(store: Store, peppers: Peppers, acquire: Acquire) -> Blueprint:
     def revoke_all_of_subject() -> Response:
         """Revoke every key of the user that a subject identifier means."""
         caller = acquire(("scim", "operator"))
-        asked = read_body({"sub_id": Member("a subject identifier", _is_object, required=True)}, others=True)
+        asked = read_body(SUBJECT, others=True)
         with store.writing(caller.tenant_id, actor=caller.actor) as unit:
             revoke_keys(unit, find_subject(unit, asked["sub_id"]), BY_SUBJECT)
         return _answered(Response(status=204))
@@ -97,10 +102,6 @@ def _token() -> str | Response:
     if len(tokens) != 1 or not tokens[0]:
         return _refused(400, "invalid_request", "The form must have one token")
     return str(tokens[0])
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _refused(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:

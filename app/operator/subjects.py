@@ -17,6 +17,13 @@ from app.store.unit_of_work import Unit
 
 FORMATS: Final = ("email", "iss_sub", "opaque", "account", "scim", "aliases")
 
+SUBJECT_SCHEMA: Final = {
+    "type": "object",
+    "properties": {"format": {"enum": list(FORMATS)}},
+    "required": ["format"],
+}
+"""A subject identifier (RFC 9493) as JSON Schema, without what each format needs besides."""
+
 _USER: Final = "urn:ietf:params:scim:schemas:core:2.0:user"
 _EXTERNAL_ID: Final = f"{_USER}:externalid"
 _EMAIL: Final = f"{_USER}:emails.value"

@@ -6,7 +6,7 @@ Times are RFC 3339; what is not known or does not apply is null, so that every d
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from app.access.connections import Connection
 from app.access.credentials import Credential
@@ -18,6 +18,8 @@ from app.directory.follow_ups import FollowUp
 from app.keys.rotation import Rotation
 from app.ledger.events import RecordedEvent
 from app.operator.consumers import ConsumerView
+from app.operator.key_schema import KEY_SCHEMA
+from app.operator.key_search import KeyPage
 from app.operator.keys import KeyView
 from app.operator.pages import Page
 from app.operator.receipts import ConsumerReceipt, Receipt
@@ -38,6 +40,8 @@ from app.store.moments import rfc3339
 Document = dict[str, Any]
 Item = TypeVar("Item")
 
+LIST_RESPONSE: Final = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
 SHOWN_CONSUMERS = 100
 """How many consumers of one unmatched value are named."""
 
@@ -50,6 +54,7 @@ def time(moment: int | None) -> str | None:
 def list_document(page: Page[Item], view: Callable[[Item], Document]) -> Document:
     """Return a page as a list response (RFC 7644 §3.4.2)."""
     return {
+        "schemas": [LIST_RESPONSE],
         "totalResults": page.total,
         "startIndex": page.start,
         "itemsPerPage": len(page.items),
@@ -65,6 +70,7 @@ def whole(items: Iterable[Item]) -> Page[Item]:
 
 def key_document(key: KeyView) -> Document:
     return {
+        "schemas": [KEY_SCHEMA],
         "id": key.id,
         "state": str(key.state),
         "consumer": {"value": key.consumer_id, "userName": key.user_name},
@@ -72,9 +78,27 @@ def key_document(key: KeyView) -> Document:
         "createdAt": time(key.issued_at),
         "claimedAt": time(key.claimed_at),
         "expiresAt": time(key.expires_at),
-        "revokedAt": time(key.revoked_at),
         "lastUsedAt": time(key.last_used_at),
+        "revokedAt": time(key.revoked_at),
         "reason": key.reason,
+        "meta": {
+            "resourceType": "Key",
+            "created": time(key.issued_at),
+            "lastModified": time(key.changed_at),
+            "location": f"/operator/v1/keys/{key.id}",
+            "version": key.version,
+        },
+    }
+
+
+def key_page_document(page: KeyPage, view: Callable[[KeyView], Document], cursor: str | None) -> Document:
+    """Return a page by cursor as a list response (RFC 9865 §2.2); the last page has no ``nextCursor``."""
+    return {
+        "schemas": [LIST_RESPONSE],
+        **({} if page.total is None else {"totalResults": page.total}),
+        "itemsPerPage": len(page.items),
+        **({} if cursor is None else {"nextCursor": cursor}),
+        "Resources": [view(each) for each in page.items],
     }
 
 

@@ -29,6 +29,7 @@ from app.store import tables
 from app.store.peppers import Peppers
 from app.store.tables import FOREVER
 from app.store.unit_of_work import Store
+from tests.http.openapi_answers import as_announced
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -76,9 +77,12 @@ class Face:
     headers: dict[str, str]
 
     def send(self, method: str, path: str, body: Any = None, **query: Any) -> TestResponse:
-        return self.client.open(
+        answer = self.client.open(
             f"{self.root}{path}", method=method, json=body, query_string=query, headers=self.headers
         )
+        if self.root == "/operator/v1":
+            as_announced(self.client.application, method, f"{self.root}{path}", answer)
+        return answer
 
     def get(self, path: str, **query: Any) -> TestResponse:
         return self.send("GET", path, **query)

@@ -44,6 +44,7 @@ def test_a_key_is_issued_on_request_claimed_once_and_revoked(directory: Director
     made = answer.get_json()
     assert answer.headers["Location"] == f"/operator/v1/keys/{made['id']}"
     assert made == {
+        "schemas": ["urn:keysteward:scim:schemas:core:1.0:Key"],
         "id": made["id"],
         "state": "issued",
         "consumer": {"value": user_id, "userName": "ada"},
@@ -51,9 +52,16 @@ def test_a_key_is_issued_on_request_claimed_once_and_revoked(directory: Director
         "createdAt": made["createdAt"],
         "claimedAt": None,
         "expiresAt": None,
-        "revokedAt": None,
         "lastUsedAt": None,
+        "revokedAt": None,
         "reason": None,
+        "meta": {
+            "resourceType": "Key",
+            "created": made["createdAt"],
+            "lastModified": made["createdAt"],
+            "location": answer.headers["Location"],
+            "version": made["meta"]["version"],
+        },
     }
 
     claim = operator.post(f"/keys/{made['id']}/claim")
@@ -158,6 +166,7 @@ def test_keys_are_listed_page_by_page_oldest_first(directory: Directory, operato
         paged.extend(page["Resources"])
     assert paged == whole["Resources"]
     assert operator.get("/keys", startIndex=-3, count=-1).get_json() == {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": 5,
         "startIndex": 1,
         "itemsPerPage": 0,

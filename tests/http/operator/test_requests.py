@@ -23,6 +23,8 @@ ROUTES = [
     ("POST", "/keys/x/revoke"),
     ("GET", "/keys/x/receipt"),
     ("GET", "/keys/x/explain"),
+    ("GET", "/schemas"),
+    ("GET", "/schemas/x"),
     ("GET", "/consumers"),
     ("GET", "/consumers/x/explain"),
     ("GET", "/consumers/x/receipt"),
@@ -58,11 +60,11 @@ def test_nothing_is_open_without_the_operators_token(directory: Directory, metho
     unknown = client.open(url, method=method, headers={"Authorization": "Bearer nonsense"})
     assert problem(unknown, 401)["detail"]
     for scope in ("gate", "audit"):
-        allowed = scope == "audit" and path.endswith(("/events", "/receipt"))
+        allowed = scope == "audit" and path.endswith(("/events", "/receipt", "/schemas", "/schemas/x"))
         headers = {"Authorization": f"Bearer {directory.tokens[scope]}"}
         answer = client.open(url, method=method, headers=headers)
         if allowed:
-            assert answer.status_code == (200 if path == "/events" else 404)
+            assert answer.status_code == (200 if path in ("/events", "/schemas") else 404)
         else:
             problem(answer, 403)
             assert 'scope="operator' in answer.headers["WWW-Authenticate"]
