@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.store import tables
 from app.store.peppers import Peppers
 from app.store.tables import FOREVER
-from app.store.unit_of_work import Store
+from app.store.unit_of_work import Store, new_id
 from tests.http.openapi_answers import as_announced
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -158,6 +158,14 @@ class Tenant:
         assert listed.status_code == 200, listed.text
         found: list[dict[str, Any]] = listed.get_json()["Resources"]
         return found
+
+    def brake(self, connection_id: str) -> str:
+        """Engage the brake of a connection, behind the application's back; return its id."""
+        with self.store.writing(self.id, actor="test") as unit:
+            row = {"id": f"brk_{new_id()}", "tenant_id": unit.tenant_id, "connection_id": connection_id}
+            counts = {"engaged_at": unit.now, "active": 1, "threshold": 1, "estimated": False}
+            unit.execute(sa.insert(tables.brake).values(**row, **counts, holds_until=FOREVER))
+        return row["id"]
 
     def verify(self, key: Key, **query: str) -> str:
         """Return what the gate says: ``allow``, or the reason of its deny."""

@@ -13,6 +13,7 @@ from openapi_spec_validator import validate
 from schemathesis import Case, checks
 from schemathesis.config import SchemathesisConfig
 
+from app import FOLDING
 from app.operator.openapi.document import document
 from app.operator.openapi.operations import PATH_PARAMETER
 from tests.http.conftest import Tenant
@@ -81,11 +82,16 @@ def things(tenant: Tenant) -> dict[str, str]:
             {"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
         ]
     }
+    assert tenant.verify(key) == "allow"
+    tenant.flask.extensions[FOLDING].fold_all()
+    (decision,) = tenant.operator.get("/decisions").get_json()["Resources"]
     client = tenant.operator.post(f"/connections/{made}/clients", {"name": "a client", "jwks": jwks})
     return {
         "key_id": key.id,
         "consumer_id": user_id,
         "connection_id": made,
+        "brake_id": tenant.brake(made),
+        "batch_id": decision["batch"],
         "client_id": client.get_json()["id"],
         "urn": "urn:keysteward:scim:schemas:core:1.0:Key",
     }
