@@ -9,7 +9,7 @@ filter of a search may have :data:`app.directory.filters.MOST_COMPARISONS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from scim2_models import (
@@ -21,6 +21,7 @@ from scim2_models import (
     Path,
     PayloadTooLargeException,
     Resource,
+    ResponseParameters,
     SCIMException,
     TooManyException,
 )
@@ -39,19 +40,26 @@ MOST_VALUES: Final = 12_000
 """How many values the lists of one resource may hold together, and those of one request: ten thousand of one
 attribute, and room for the others. The members of a group do not count: they are rows."""
 
-MOST_VALUE_COMPARISONS: Final = 200_000
-"""How many times one request may look at a value of a resource to find those that its PATCHes are about."""
+MOST_VALUE_COMPARISONS: Final = 50_000
+"""How many times one request may look at a value of a resource to find those that its PATCHes are about. Each
+look costs about a tenth of a millisecond."""
 
 LONGEST_EXPRESSION: Final = 65_536
 """How many characters a filter, a path or the name of an attribute may have. Reading one takes microseconds
 for each character."""
 
-MOST_ATTRIBUTES_ASKED: Final = 1_000
-"""How many attributes a request may ask to see, or not to see."""
+MOST_ATTRIBUTES_ASKED: Final = 200
+"""How many attributes a request may ask to see, or not to see: twice as many as a user has."""
+
+MOST_SHOWN: Final = 500_000
+"""How many values one answer may be made of, objects and lists among them, each once more for every twenty
+attributes that the request asks for: it is compared with each of them. A thousand usual users are a tenth."""
 
 LONGEST_SEARCH: Final = 20
 """How many seconds the database may work on one search. One for the values that identity providers match on
 takes a millisecond, whatever the directory's size; others may have to look at every resource."""
+
+_ATTRIBUTES_PER_VALUE: Final = 20
 
 
 def bound_resource(body: Any) -> None:
@@ -148,6 +156,22 @@ def bound_path(path: Any) -> None:
     """
     if isinstance(path, str) and len(path) > LONGEST_EXPRESSION:
         raise _too_long()
+
+
+def bound_shown(documents: Sequence[Mapping[str, Any]], parameters: ResponseParameters[Any] | None) -> None:
+    """Refuse an answer that would be made of too much.
+
+    :param documents: what is stored of the resources that it shows.
+    :raises TooManyException: when it would.
+    """
+    named = 0
+    if parameters is not None:
+        named = len(parameters.attributes or ()) + len(parameters.excluded_attributes or ())
+    if sum(map(_size_of, documents)) * (1 + named // _ATTRIBUTES_PER_VALUE) > MOST_SHOWN:
+        raise TooManyException(
+            detail="The answer is made of too many values. Ask for fewer resources at a time (count), and "
+            "name fewer attributes."
+        )
 
 
 class Effort:
@@ -255,6 +279,21 @@ def _values_in(value: Any) -> int:
             waiting.extend(current)
         elif isinstance(current, dict):
             waiting.extend(item for name, item in current.items() if not _is_of_members(name))
+    return count
+
+
+def _size_of(document: Mapping[str, Any]) -> int:
+    """Count all values in a document, objects and lists among them."""
+    waiting: list[Collection[Any]] = [document.values()]
+    count = 0
+    while waiting:
+        current = waiting.pop()
+        count += len(current)
+        for value in current:
+            if isinstance(value, list):
+                waiting.append(value)
+            elif isinstance(value, dict):
+                waiting.append(value.values())
     return count
 
 

@@ -41,7 +41,7 @@ from app.directory.sorting import sort_terms
 from app.directory.views import rows_of
 from app.ledger.events import Event, record
 from app.scim.dialects import Dialect
-from app.scim.limits import LONGEST_SEARCH
+from app.scim.limits import LONGEST_SEARCH, bound_shown
 from app.scim.provider import DirectoryProvider
 from app.store.tables import resource as resource_table
 from app.store.time_limit import TookTooLong, time_limit
@@ -281,7 +281,9 @@ class DirectoryStorage(ScimStorage):
         """Return stored resources with what other tables hold of them, as far as a response needs it.
 
         :param counted: whether the holders of entitlements are counted; by default, when they are asked for.
+        :raises TooManyException: when they are too much for one response.
         """
+        bound_shown([each.document for each in stored], parameters)
         ids: dict[str, list[str]] = {}
         for each in stored:
             ids.setdefault(each.type, []).append(each.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -17,6 +18,9 @@ _DAYS_UNTIL_FORGOTTEN: Final = 5
 """How long after that nobody is taken back, so that every client has had the time to delete."""
 
 _CHANGES_PER_PERSON_AND_DAY: Final = 0.006
+
+_REHIRES_PER_DAY: Final = 0.5
+"""As long as there is someone to take back."""
 
 
 class Company:
@@ -41,7 +45,8 @@ class Company:
 
         self._chance = Random(f"{seed}/{run}")  # noqa: S311 - a history that can be played again, no secret
         self._numbers = 0
-        self._deck: list[Callable[[], None]] = []
+        # Somebody's account is deleted first: what follows takes over a month, and is seen in a short life.
+        self._deck: list[Callable[[], None]] = [partial(self._leave, Status.DELETED)]
         for _ in range(employees):
             self._join()
         for name in people.TEAM_NAMES[: max(3, min(len(people.TEAM_NAMES), employees // 4))]:
@@ -52,6 +57,8 @@ class Company:
         """Let the next day happen."""
         self.day += 1
         self._empty_recycle_bin()
+        if self._chance.random() < _REHIRES_PER_DAY:
+            self._rehire()
         count = 1 + int(len(self._here()) * _CHANGES_PER_PERSON_AND_DAY + self._chance.random())
         for _ in range(count):
             if not self._deck:
@@ -62,8 +69,8 @@ class Company:
     def _events(self) -> list[Callable[[], None]]:
         """One round of what happens: each kind as often as it is listed, so that no round lacks one."""
         return [
-            *(self._join, self._join, self._leave, self._leave, self._come_back),
-            *(self._rehire, self._rehire, self._rehire),
+            *(self._join, self._join, self._come_back),
+            *(partial(self._leave, Status.DISABLED), partial(self._leave, Status.DELETED)),
             *(self._marry, self._change_user_name, self._move, self._move, self._change_manager),
             *(self._lose_manager, self._change_phone, self._change_title),
             *(self._swap_members, self._swap_members, self._many_members, self._empty_team, self._fill_team),
@@ -103,12 +110,11 @@ class Company:
         local = f"{given}.{family}".replace(" ", "").lower()
         return f"{local}.{number}@{self.run}.example"
 
-    def _leave(self) -> None:
+    def _leave(self, status: Status) -> None:
         here = self._here()
         if len(here) < 4:
             return
         leaver = self.persons[self._chance.choice(here)]
-        status = self._chance.choice((Status.DISABLED, Status.DELETED))
         self.persons[leaver.key] = replace(leaver, status=status, left_on=self.day)
         for person in list(self.persons.values()):
             if person.manager == leaver.key:

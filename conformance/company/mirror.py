@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from conformance.company.comparing import check_document, list_all
@@ -77,8 +78,15 @@ def compare_directory(
             counted = f"{len(lacking)} lack {lacking[:3]}, {len(extra)} are too many {extra[:3]}"
             raise Deviates(f"/{path}: {counted}")
 
+    def compare(identity: str) -> None:
+        try:
+            check_document(found[identity], wanted[identity])
+        except Deviates:
+            # The pages are too long for a report: it shows the one resource instead.
+            journal.target.get(f"{path}/{identity}")
+            raise
+
     journal.attempt(requirement, read)
-    for identity, attributes in wanted.items():
+    for identity in wanted:
         if identity in found:
-            document = found[identity]
-            journal.attempt(requirement, lambda d=document, a=attributes: check_document(d, a))  # type: ignore[misc]
+            journal.attempt(requirement, partial(compare, identity))

@@ -89,8 +89,10 @@ class EntraConnector:
         yield from self.journal.fresh()
         for day in range(1, days + 1):
             self.company.advance()
-            mistaken = days // 3 <= day < days // 3 + 3 and days > 9
-            self._out_of_scope = frozenset(sorted(self._mirror.user_ids)[::3] if mistaken else ())
+            if day == days // 3 and days > 9:
+                self._out_of_scope = self._mistaken_scope()
+            elif day == days // 3 + 3:
+                self._out_of_scope = frozenset()
             for hour in _HOURS_OF_CYCLES:
                 self._now = self.company.day * DAY + hour
                 if self.job.cycle_due(self._now):
@@ -190,6 +192,11 @@ class EntraConnector:
             groups,
             lambda each: str(each.get("displayName")).endswith(run) and each["id"] not in known,
         )
+
+    def _mistaken_scope(self) -> frozenset[str]:
+        """Return a third of those who are here, and so many that their deactivation is held back."""
+        here = sorted(key for key, person in self._mirror.persons.items() if person.active)
+        return frozenset(here[: max(self.job.deletion_threshold + 1, len(here) // 3)])
 
     # One user
 

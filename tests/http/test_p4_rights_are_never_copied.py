@@ -153,6 +153,7 @@ def test_p4_nothing_of_a_key_says_what_it_may_do(tenant: Tenant, holder: Key) ->
             "pepper",
             "created_at",
             "ends_at",
+            "status_index",
             "replaced_at",
             "reuse_reported_at",
         },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from conformance.company.company import Company
 from conformance.hr.connector import HrConnector
 from conformance.suites import Options, load_suite
@@ -45,15 +47,27 @@ def test_the_suite_passes_in_the_field_dialect(new_server: Callable[..., LiveSer
     assert target.clean_up() == []
 
 
-def test_directory_grants_and_keys_follow_every_day(new_server: Callable[..., LiveServer]) -> None:
-    server = new_server()
+def live_through(server: LiveServer, employees: int, days: int, *, daily: bool = False) -> HrConnector:
+    """Play a company's life in the field dialect, and compare directory, grants and keys with its truth."""
     offer(server)
-    connector = HrConnector(connect(server, "field"), Company(1, 8, "people"))
+    connector = HrConnector(connect(server, "field"), Company(1, employees, "people"))
     connector.enable()
     mapped = list(connector.truth.groups)
     map_teams(server, connector.truth)
     follows = keys_follow(server, lambda: rights_due(connector.truth, mapped, direct=True))
-    assert counting_against(connector.live(30, each_day=follows)) == []
+    assert counting_against(connector.live(days, each_day=follows if daily else None)) == []
     due = rights_due(connector.truth, mapped, direct=True)
     assert rights_held(server, due) == due
     follows(connector.company.day)
+    return connector
+
+
+def test_directory_grants_and_keys_follow_every_day(new_server: Callable[..., LiveServer]) -> None:
+    live_through(new_server(), 8, 30, daily=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_year_of_500_people(new_server: Callable[..., LiveServer]) -> None:
+    connector = live_through(new_server(), 500, 365)
+    assert len(connector.truth.users) > 400

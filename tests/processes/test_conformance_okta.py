@@ -25,16 +25,16 @@ def test_the_suite_passes_in_the_field_dialect(new_server: Callable[..., LiveSer
     target = connect(new_server(), "field")
     findings = list(load_suite("okta").run(target, Options(employees=6, days=20)))
     assert counting_against(findings) == []
-    assert len(findings) >= 20
+    assert len(findings) > 20
     assert target.clean_up() == []
 
 
 def live_through(
-    server: LiveServer, mode: Mode, employees: int, days: int, *, seed: int = 1, daily: bool = False
+    server: LiveServer, mode: Mode, employees: int, days: int, *, daily: bool = False
 ) -> OktaConnector:
     """Play a company's life in the okta dialect, and compare directory, grants and keys with its truth."""
     offer(server)
-    company = Company(seed, employees, "okta")
+    company = Company(1, employees, "okta")
     connector = OktaConnector(connect(server, "okta"), company, mode)
     connector.enable()
     mapped = list(connector.truth.groups)
@@ -47,19 +47,19 @@ def live_through(
     return connector
 
 
-@pytest.mark.parametrize("mode", Mode)
+USUAL = {"okta-entitlement-discovery", "okta-entitlement-assign", "okta-directory-users"}
+
+
+# An account that is gone is taken over after more than a month, and by a PUT in both modes.
+@pytest.mark.parametrize(
+    ("mode", "days", "tried"),
+    [(Mode.CUSTOM, 40, {*USUAL, "okta-user-take-over"}), (Mode.CATALOGUE, 15, USUAL)],
+)
 def test_directory_grants_and_keys_follow_a_company(
-    new_server: Callable[..., LiveServer], mode: Mode
+    new_server: Callable[..., LiveServer], mode: Mode, days: int, tried: set[str]
 ) -> None:
-    # In the life of this seed somebody whose account is long gone is hired again.
-    connector = live_through(new_server(), mode, 5, 38, seed=24, daily=True)
-    tried = {requirement.id for requirement in connector.journal.passed}
-    assert {
-        "okta-entitlement-discovery",
-        "okta-entitlement-assign",
-        "okta-user-take-over",
-        "okta-directory-users",
-    } <= tried
+    connector = live_through(new_server(), mode, 8, days, daily=True)
+    assert tried <= {requirement.id for requirement in connector.journal.passed}
 
 
 @pytest.mark.slow

@@ -164,7 +164,7 @@ def test_what_cannot_be_run_says_why(peer: Peer, arguments: list[str], said: str
         ("{url}", "of-someone-else", "does not accept the token"),
         ("http://127.0.0.1:{free}", TOKEN, "not run"),
         ("http://user:secret@127.0.0.1/", TOKEN, "no user"),
-        ("file:///etc/passwd", TOKEN, "base URL"),
+        ("file:///etc/passwd", TOKEN, "--url takes a URL"),
     ],
 )
 def test_nor_what_has_no_server_or_no_credential(peer: Peer, url: str, token: str, said: str) -> None:
