@@ -22,6 +22,7 @@ from app.cli.installation import open_installation
 from app.cli.listening import listening_address
 from app.scim.provider import load_provider
 from app.settings import Settings
+from app.store.secrets import redacted
 from app.worker import load
 
 # How many seconds a worker gets to finish its requests when the server is told to stop.
@@ -96,6 +97,13 @@ class WithoutThreadAdvice(logging.Filter):
         return "Python threads" not in record.getMessage()
 
 
+class WithoutSecrets(logging.Formatter):
+    """Writes a line, and what went wrong, without the secrets that somebody sent where none belongs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 def _run(settings: Settings, address: str) -> None:
     """Serve until told to stop; requests that are being served then are finished."""
     Granian(
@@ -116,7 +124,12 @@ def _run(settings: Settings, address: str) -> None:
 def _logging(level: str) -> dict[str, Any]:
     """Return the configuration of all logging, of the server and its workers: lines on stderr."""
     return {
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "formatters": {
+            "line": {
+                "()": "app.cli.serving.WithoutSecrets",
+                "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            }
+        },
         "filters": {"advice": {"()": "app.cli.serving.WithoutThreadAdvice"}},
         "handlers": {
             "stderr": {

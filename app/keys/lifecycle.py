@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.keys.status_index import draw_status_index
 from app.ledger.events import Event, record
 from app.store.peppers import Peppers
-from app.store.secrets import Secret, mint
+from app.store.secrets import Secret, mint, redacted
 from app.store.tables import entitlement, key, key_entitlement, secret
 from app.store.unit_of_work import Unit, new_id
 
@@ -103,13 +103,15 @@ def claim(
 def revoke(unit: Unit, key_id: str, reason: str) -> bool:
     """Revoke a key for good; return whether it was alive before. Saying it again changes nothing (P6).
 
-    The digests of its secrets stay as tombstones, so that a reuse is recognised.
+    A secret in the reason is not kept: whoever tells of a leak may well paste what leaked. The digests
+    of the key's secrets stay as tombstones, so that a reuse is recognised.
 
     :raises KeyUnknown: when the tenant has no such key.
     """
     row = require_key(unit, key_id)
     if row.revoked_at is not None:
         return False
+    reason = redacted(reason)
     unit.execute(sa.update(key).where(key.c.id == key_id).values(revoked_at=unit.now, revoked_reason=reason))
     record(unit, [Event("key.revoked", f"key/{key_id}", {"consumer": row.consumer_id, "reason": reason})])
     return True

@@ -12,6 +12,7 @@ from app.keys.lifecycle import revoke_all
 from app.ledger.events import Event, record
 from app.operator.errors import ConsumerUnknown
 from app.operator.pages import Page, Window
+from app.store.secrets import redacted
 from app.store.tables import attribute_value, consumer
 from app.store.unit_of_work import Unit
 
@@ -71,7 +72,7 @@ def revoke_keys(unit: Unit, consumer_id: str, reason: str) -> ConsumerView:
 
     :raises ConsumerUnknown: when the tenant has no such consumer.
     """
-    found = find_consumer(unit, consumer_id)
+    found, reason = find_consumer(unit, consumer_id), redacted(reason)
     ended = revoke_all(unit, found.id, reason)
     record(unit, [Event("consumer.keys_revoked", f"User/{found.id}", {"reason": reason, "keys": ended})])
     return found

@@ -40,6 +40,7 @@ from app.operator.errors import (
     VersionOutdated,
 )
 from app.rights.explain import NothingToExplain
+from app.store.secrets import redacted
 from app.store.unit_of_work import StoreError
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Problem:
             # Of "about:blank" the title is the phrase of the status (RFC 9457 §4.2.1).
             "title": status.phrase if self.type is None else self.type.replace("-", " ").capitalize(),
             "status": self.status,
-            "detail": self.detail,
+            "detail": redacted(self.detail),
             **self.members,
         }
 
@@ -124,7 +125,12 @@ def problem_of(error: Exception) -> Problem:
         case SubjectAmbiguous():
             return Problem(422, _sentence(error), "subject-ambiguous")
         case GrantMissing():
-            return Problem(409, _sentence(error), "grant-missing", {"entitlements": list(error.values)})
+            return Problem(
+                409,
+                _sentence(error),
+                "grant-missing",
+                {"entitlements": list(map(redacted, error.values))},
+            )
         case SearchTooLong():
             return Problem(422, _sentence(error), "search-too-long")
         case VersionOutdated():

@@ -19,6 +19,7 @@ from app.operator.problems import Problem, problem_of, problem_response
 from app.operator.requests import Body, Member, is_object, read_body
 from app.operator.subjects import SUBJECT_SCHEMA, find_subject
 from app.store.peppers import PepperMissing, Peppers
+from app.store.secrets import redacted
 from app.store.unit_of_work import Store
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def _token() -> str | Response:
 
 def _refused(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
     """Answer as RFC 6749 §5.2 has it."""
-    answer = jsonify(error=error, error_description=description or HTTPStatus(status).phrase)
+    answer = jsonify(error=error, error_description=redacted(description) or HTTPStatus(status).phrase)
     answer.status_code = status
     answer.headers.update(headers or {})
     return _answered(answer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from app.store.secrets import redacted
+
 LONGEST: Final = 1_000
 """How many characters the text of an error has at most: more is no reading for an administrator."""
 
@@ -32,4 +34,5 @@ def plain(detail: str) -> str:
 
 
 def _cut(text: str) -> str:
+    text = redacted(text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -63,3 +63,15 @@ def parse(text: str) -> Secret:
     if len(text) > 120 or not PATTERN.fullmatch(text) or _checksum(text[:-6]) != text[-6:]:
         raise SecretMalformed("not a secret of ours: wrong form or checksum")
     return Secret(text[-66:-50], text)
+
+
+def redacted(text: str) -> str:
+    """Return a text in which of every secret of ours no more is left than what is public.
+
+    For what is passed on that somebody else said: people paste secrets where none belongs.
+    """
+    return PATTERN.sub(lambda found: _public(found[0]), text)
+
+
+def _public(text: str) -> str:
+    return f"{text[:-50]}_…" if _checksum(text[:-6]) == text[-6:] else text
