@@ -53,6 +53,8 @@ def create_app(settings: Settings) -> Flask:
     from app.claiming.consumer_face import ConsumerFace
     from app.directory.follow_up_worker import FollowUpWorker
     from app.gate.afterwards import Afterwards
+    from app.gate.client import ClientAddress
+    from app.gate.limits import CountedLimits
     from app.gate.unrecorded import Unrecorded
     from app.gate.verification import Gate
     from app.gate.verify import Verify
@@ -67,6 +69,7 @@ def create_app(settings: Settings) -> Flask:
     from app.scim.precis import user_name_key
     from app.scim.rehearsal import Rehearsal
     from app.store.engine import create_engine
+    from app.store.limit_use import limit_uses
     from app.store.unit_of_work import Store
 
     peppers = settings.load_peppers()
@@ -134,12 +137,13 @@ def create_app(settings: Settings) -> Flask:
     ConsumerFace(store, minting, login, root_url=settings.root_url, user_name_key=user_name_key).init_app(
         flask
     )
-    flask.extensions[ERASING] = Erasing(store)
+    limits = CountedLimits(limit_uses(store.engine, settings.data_dir / "limits.sqlite3"))
+    flask.extensions[ERASING] = Erasing(store, limits.forget)
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
-    gate = Gate(store, peppers, afterwards, Unrecorded())
-    verify = Verify(gate)
+    gate = Gate(store, peppers, afterwards, Unrecorded(), limits)
+    verify = Verify(gate, ClientAddress(settings.trusted_proxies or ()))
     flask.extensions[VERIFY] = verify
     flask.register_blueprint(verify.blueprint())
     return flask

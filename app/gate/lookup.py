@@ -6,19 +6,21 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from app.gate.decision import Holding, Right
+from app.gate.decision import Holding, Person, Right
 from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
 from app.rights.continuity import Interval
 from app.rights.paths import paths
 from app.store.peppers import Held, Peppers
 from app.store.secrets import Secret
-from app.store.tables import consumer, entitlement, key, key_entitlement, secret, tenant
+from app.store.tables import consumer, entitlement, key, key_entitlement, resource, secret, tenant
 from app.store.unit_of_work import Store, moment_after
+
+ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,12 @@ def opened_key(rows: Sequence[Any], held: Held, presented: Secret) -> Known | No
 def _holding(first: Any, rows: Sequence[Any]) -> Holding:
     rights: dict[str, Any] = {}
     intervals: dict[str, list[Interval]] = {}
+    person: Person | None = None
     for row in rows:
         if row.entitlement_id is None:
             continue
+        if row.has_policy:
+            person = Person(row.user_type, row.department)
         rights[row.entitlement_id] = row
         carried = intervals.setdefault(row.entitlement_id, [])
         if row.since is not None:
@@ -116,6 +121,7 @@ def _holding(first: Any, rows: Sequence[Any]) -> Holding:
             )
             for entitlement_id, row in sorted(rights.items(), key=lambda pair: pair[1].value)
         ),
+        person=person,
     )
 
 
@@ -157,6 +163,7 @@ def key_statement() -> sa.Select[Any]:
         .cte("found")
     )
     path = paths(found)
+    has_policy = entitlement.c.conditions["cedar"].as_string().is_not(None)
     return (
         sa.select(
             found,
@@ -165,6 +172,9 @@ def key_statement() -> sa.Select[Any]:
             entitlement.c.audience,
             entitlement.c.scopes,
             entitlement.c.conditions,
+            has_policy.label("has_policy"),
+            _said_of_user(found.c.consumer_id, has_policy, "userType").label("user_type"),
+            _said_of_user(found.c.consumer_id, has_policy, ENTERPRISE, "department").label("department"),
             path.c.since,
             path.c.until,
             path.c.tolerance,
@@ -174,3 +184,15 @@ def key_statement() -> sa.Select[Any]:
         .outerjoin(entitlement, entitlement.c.id == key_entitlement.c.entitlement_id)
         .outerjoin(path, path.c.entitlement_id == entitlement.c.id)
     )
+
+
+def _said_of_user(
+    consumer_id: sa.ColumnElement[str], wanted: sa.ColumnElement[bool], *path: str
+) -> sa.ColumnElement[str | None]:
+    """Return what the user's document says at a path; it is read only where that is wanted."""
+    said = (
+        sa.select(resource.c.document[path].as_string())
+        .where(resource.c.id == consumer_id, resource.c.type == "User")
+        .scalar_subquery()
+    )
+    return sa.case((wanted, said), else_=None)
