@@ -59,7 +59,9 @@ def create_app(settings: Settings) -> Flask:
     from app.gate import introspection, metrics
     from app.gate.afterwards import Afterwards
     from app.gate.authzen.face import AuthzenFace
+    from app.gate.client import ClientAddress
     from app.gate.folding import Folding
+    from app.gate.limits import CountedLimits
     from app.gate.recorder import SpoolRecorder
     from app.gate.signing import Signer
     from app.gate.spool import Spool
@@ -78,6 +80,7 @@ def create_app(settings: Settings) -> Flask:
     from app.scim.precis import user_name_key
     from app.scim.rehearsal import Rehearsal
     from app.store.engine import create_engine
+    from app.store.limit_use import limit_uses
     from app.store.unit_of_work import Store
 
     peppers = settings.load_peppers()
@@ -146,7 +149,8 @@ def create_app(settings: Settings) -> Flask:
     ConsumerFace(store, minting, login, root_url=settings.root_url, user_name_key=user_name_key).init_app(
         flask
     )
-    flask.extensions[ERASING] = Erasing(store)
+    limits = CountedLimits(limit_uses(store.engine, settings.data_dir / "limits.sqlite3"))
+    flask.extensions[ERASING] = Erasing(store, limits.forget)
     flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
     flask.register_blueprint(openapi.blueprint())
     afterwards = Afterwards(store)
@@ -156,8 +160,8 @@ def create_app(settings: Settings) -> Flask:
     flask.register_blueprint(usage_face.blueprint(store, protector.acquire))
     flask.register_blueprint(metrics.blueprint(store, spool, settings.metrics_token))
     recorder = SpoolRecorder(spool, required=settings.unrecorded_decisions == "deny")
-    gate = Gate(store, peppers, afterwards, recorder)
-    verify = Verify(gate)
+    gate = Gate(store, peppers, afterwards, recorder, limits)
+    verify = Verify(gate, ClientAddress(settings.trusted_proxies or ()))
     flask.extensions[VERIFY] = verify
     flask.register_blueprint(verify.blueprint())
     signer = Signer(peppers)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from app.rights.conditions.invalid import ConditionInvalid
+from app.rights.conditions.networks import Network, parse_network
 from app.store.pepper_file import load_peppers
 from app.store.peppers import Peppers, PepperUnusable, parse_peppers
 
@@ -103,6 +105,13 @@ def _peppers(text: str) -> Peppers:
         return parse_peppers(text)
     except PepperUnusable as error:
         raise ValueError(str(error)) from None
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(parse_network(each.strip()) for each in text.split(","))
+    except ConditionInvalid:
+        raise ValueError("networks or addresses, separated by commas: 192.0.2.7, 2001:db8::/64") from None
 
 
 def _word(least: int) -> Callable[[str], str]:
@@ -208,6 +217,13 @@ SETTINGS: Final = (
         _yes_or_no,
     ),
     Setting(
+        "KEYSTEWARD_TRUSTED_PROXIES",
+        "none",
+        "Networks of the gateways, and of the proxies before them, that tell the address of a caller.",
+        _networks,
+        derived=True,
+    ),
+    Setting(
         "KEYSTEWARD_SCHEMAS_DIR",
         "none",
         "Folder with a resource-types.json and schema files of your own, besides those of Keysteward.",
@@ -270,6 +286,7 @@ class Settings:
     connection_burst: int
     silent_after_cycles: int
     loopback_issuers: bool
+    trusted_proxies: tuple[Network, ...] | None
     schemas_dir: Path | None
     login_secrets_dir: Path | None
     spool_megabytes: int
@@ -357,6 +374,8 @@ class Settings:
         if setting.name == "KEYSTEWARD_METRICS_TOKEN":
             return "none" if self.metrics_token is None else "***"
         value = getattr(self, setting.attribute)
+        if isinstance(value, tuple):
+            return ", ".join(map(str, value))
         if isinstance(value, bool):
             return "yes" if value else "no"
         return "none" if value is None else str(value)

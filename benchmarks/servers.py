@@ -20,6 +20,7 @@ from granian.log import LogLevels
 from app import create_app
 from app.bodies import KnownLength
 from app.gate.afterwards import Afterwards
+from app.gate.client import ClientAddress
 from app.gate.door import Door
 from app.gate.recorder import Verification
 from app.gate.verification import Gate
@@ -87,7 +88,8 @@ def view(folder: Path) -> WSGIApplication:
 def _verify(folder: Path) -> Verify:
     settings = settings_of(folder)
     store = Store(create_engine(settings.database_url))
-    return Verify(Gate(store, settings.load_peppers(), Afterwards(store), AppendingRecorder(folder)))
+    gate = Gate(store, settings.load_peppers(), Afterwards(store), AppendingRecorder(folder))
+    return Verify(gate, ClientAddress(settings.trusted_proxies or ()))
 
 
 APPLICATIONS: Final[dict[str, Callable[[Path], WSGIApplication]]] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
 
 import click
 import sqlalchemy as sa
-from scim2_models import Context, Resource, SearchRequest, UniquenessException
+from scim2_models import Context, InvalidValueException, Resource, SearchRequest, UniquenessException
 
 from app.cli.durations import seconds
 from app.cli.failures import Unable
@@ -16,6 +16,7 @@ from app.cli.printing import print_json, print_table
 from app.cli.tenancy import Work, json_option, reading, tenant_option, writing
 from app.directory.entitlements import ENTITLEMENT_SCHEMA, LONGEST_LIFETIME
 from app.operator.views import list_document, whole
+from app.rights.conditions import NAMES
 from app.rights.words import duration
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
 from app.scim.provider import load_provider
@@ -54,6 +55,20 @@ def entitlement() -> None:
     "--path", "paths", multiple=True, help="A path that may be called, such as /orders/*. Repeatable."
 )
 @click.option(
+    "--network", "networks", multiple=True, help="A network to call from, such as 192.0.2.0/24. Repeatable."
+)
+@click.option(
+    "--window",
+    "windows",
+    multiple=True,
+    help="When it may be used, such as 'Mon-Fri 08:00-18:00 Europe/Berlin'. Repeatable.",
+)
+@click.option("--not-before", metavar="TIME", help="The first moment, such as 2026-11-30T17:00:00Z.")
+@click.option("--not-after", metavar="TIME", help="The last moment.")
+@click.option("--rate", metavar="RATE", help="How often, such as '100/60s burst 20'.")
+@click.option("--quota", metavar="QUOTA", help="How often by day and month, such as '1000/day UTC'.")
+@click.option("--cedar", metavar="FILE", type=click.File(encoding="utf-8"), help="Policies in Cedar.")
+@click.option(
     "--lifetime",
     metavar="SPAN",
     callback=seconds(least=1, most=LONGEST_LIFETIME),
@@ -71,6 +86,13 @@ def create(
     groups: tuple[str, ...],
     methods: tuple[str, ...],
     paths: tuple[str, ...],
+    networks: tuple[str, ...],
+    windows: tuple[str, ...],
+    not_before: str | None,
+    not_after: str | None,
+    rate: str | None,
+    quota: str | None,
+    cedar: TextIO | None,
     lifetime: int | None,
     tenant: str | None,
     as_program: bool,
@@ -81,7 +103,17 @@ def create(
     policy: dict[str, Any] = {
         "audience": audience,
         "scopes": list(scopes),
-        "conditions": {"methods": list(methods), "paths": list(paths)},
+        "conditions": {
+            "methods": list(methods),
+            "paths": list(paths),
+            "networks": list(networks),
+            "windows": list(windows),
+            "notBefore": not_before,
+            "notAfter": not_after,
+            "rate": rate,
+            "quota": quota,
+            "cedar": None if cedar is None else cedar.read(),
+        },
         "keyPolicy": {"issuance": issuance, "lifetimeSeconds": lifetime},
         "roles": [{"value": role} for role in roles],
     }
@@ -157,7 +189,7 @@ class Entitlements:
     def create(self, document: dict[str, Any]) -> dict[str, Any]:
         """Create one.
 
-        :raises Unable: when there is one of this value already.
+        :raises Unable: when there is one of this value already, or it says what cannot be.
         :raises SCIMException: when the document is not what it must be.
         """
         with self._provider:
@@ -168,6 +200,8 @@ class Entitlements:
                 return _document(self._storage.create(self._type, asked))
             except UniquenessException as error:
                 raise Unable(f"there is an entitlement {document['value']!r} already") from error
+            except InvalidValueException as error:
+                raise Unable(error.detail or "the entitlement cannot be so") from error
 
     def list(self) -> list[dict[str, Any]]:
         """Return all of them by their values."""
@@ -268,8 +302,22 @@ def _row(document: dict[str, Any]) -> tuple[object, ...]:
         document["id"],
         document.get("audience"),
         " ".join(document.get("scopes") or []),
-        " ".join([*(conditions.get("methods") or []), *(conditions.get("paths") or [])]),
+        ", ".join(_told(conditions)),
         f"{keys.get('issuance') or 'manual'}{lasts}",
         ", ".join(each["value"] for each in document.get("roles") or []),
         ", ".join(each.get("display") or each["value"] for each in document.get("groups") or []),
     )
+
+
+def _told(conditions: dict[str, Any]) -> Iterator[str]:
+    """Yield what conditions say, each as short as it can be told."""
+    for name in NAMES:
+        said = conditions.get(name)
+        if name in ("notBefore", "notAfter") and said:
+            yield f"{name} {said}"
+        elif name == "cedar" and said:
+            yield name
+        elif isinstance(said, list) and said:
+            yield " ".join(said) if name != "windows" else ", ".join(said)
+        elif said:
+            yield said

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import issue_due, key_effects, revoke_orphans
-from app.directory.errors import MemberUnknown, PolicyInvalid
+from app.directory.errors import ConditionsInvalid, MemberUnknown, PolicyInvalid
 from app.directory.follow_ups import MOST_AT_ONCE, follow_entitlement
 from app.directory.withdrawals import MOST_ESTIMATED, estimate
 from app.rights.chains import displays_of
+from app.rights.conditions import canonical_conditions
+from app.rights.conditions.invalid import ConditionInvalid
 from app.rights.holders import count_holders
 from app.store.batches import batches
 from app.store.tables import consumer, entitlement, key, key_entitlement, mapping, resource
@@ -50,6 +52,7 @@ class EntitlementState:
         and grants nothing.
 
         :raises PolicyInvalid: when the key policy cannot be followed.
+        :raises ConditionsInvalid: when a condition cannot be judged.
         """
         key_policy = document.get("keyPolicy") or {}
         issuance, seconds = key_policy.get("issuance") or "manual", key_policy.get("lifetimeSeconds")
@@ -57,6 +60,10 @@ class EntitlementState:
             raise PolicyInvalid(f"keyPolicy.issuance is one of: {', '.join(ISSUANCES)}")
         if seconds is not None and not 0 < seconds <= LONGEST_LIFETIME:
             raise PolicyInvalid(f"keyPolicy.lifetimeSeconds is between 1 and {LONGEST_LIFETIME}")
+        try:
+            conditions = canonical_conditions(document.get("conditions") or {})
+        except ConditionInvalid as error:
+            raise ConditionsInvalid(f"conditions.{error}") from None
         named = {
             (kind, each["value"])
             for kind, attribute in (("role", "roles"), ("group", "groups"))
@@ -67,7 +74,7 @@ class EntitlementState:
             value=document["value"],
             audience=document.get("audience"),
             scopes=tuple(document.get("scopes") or ()),
-            conditions=document.get("conditions") or {},
+            conditions=conditions,
             issuance=issuance,
             key_lifetime=None if seconds is None else seconds * 1_000_000,
             mappings=frozenset(

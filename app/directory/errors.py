@@ -31,6 +31,10 @@ class PolicyInvalid(DirectoryError):
     """An entitlement's key policy says what cannot be followed."""
 
 
+class ConditionsInvalid(DirectoryError):
+    """An entitlement has a condition that nobody could judge."""
+
+
 class MomentInvalid(DirectoryError):
     """A moment is no date and time with its zone (RFC 3339)."""
 

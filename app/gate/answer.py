@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from werkzeug.http import http_date
 
-from app.gate.decision import Allow, Deny, Holding
+from app.gate.decision import Allow, Deny, Holding, LimitState
+from app.gate.limits import wait
 from app.gate.reasons import Reason
 from app.gate.verification import Verdict
 
@@ -45,6 +46,8 @@ def answer_to(verdict: Verdict) -> Answer:
         ("X-Auth-Decision-Id", verdict.id),
         ("Cache-Control", "no-store"),
     )
+    if verdict.limits:
+        headers += _limits(verdict.limits)
     return Answer(status, headers, body)
 
 
@@ -81,6 +84,8 @@ def _denied(decision: Deny) -> Headers:
         headers.append(("WWW-Authenticate", f'Bearer realm="{REALM}", error="insufficient_scope"'))
     elif reason is Reason.STORE_UNAVAILABLE:
         headers.append(("Retry-After", "1"))
+    elif decision.limits:
+        headers.append(("Retry-After", str(wait(decision.limits))))
     if decision.holding is not None and (reason.status == 403 or reason is Reason.SECRET_ROTATED):
         headers += _rotation(decision.holding)
     return headers
@@ -107,6 +112,13 @@ def _rotation(holding: Holding) -> Headers:
         ("Deprecation", f"@{holding.secret_replaced_at // 1_000_000}"),
         ("Sunset", http_date(holding.secret_ends_at // 1_000_000)),
     ]
+
+
+def _limits(limits: tuple[LimitState, ...]) -> Headers:
+    """Tell what the limits are and what is left of them (draft-ietf-httpapi-ratelimit-headers-11)."""
+    policies = (f'"{each.name}";q={each.quota};w={each.window}' for each in limits)
+    states = (f'"{each.name}";r={each.left};t={each.resets_in}' for each in limits)
+    return [("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(states))]
 
 
 @lru_cache(maxsize=10_000)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from app.gate.conditions import method_allowed, path_allowed
-from app.gate.properties import properties_allowed
+from app.gate.conditions import JUDGED
+from app.gate.conditions.cedar import policy_denies
 from app.gate.reasons import Reason
+from app.rights.conditions import NONE, Conditions, conditions_of
 from app.rights.continuity import Held, Interval, Lapsed, continuity
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """An entitlement of a key, as it is now, and the times in which the directory carried it."""
+    """An entitlement of a key, as it is now, and the times in which the directory carried it.
+
+    ``conditions`` are those that are stored; ``said`` is what they say.
+    """
 
     entitlement_id: str
     value: str
@@ -22,6 +26,18 @@ class Right:
     scopes: tuple[str, ...]
     conditions: Mapping[str, Any]
     intervals: tuple[Interval, ...]
+    said: Conditions = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "said", conditions_of(self.conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What the directory says of a user, for policies that ask for it."""
+
+    user_type: str | None
+    department: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class Holding:
     ``secret_replaced_at`` and ``secret_ends_at`` are there when the secret was rotated out;
     ``reuse_reported_at``: when somebody's use of it, dead as it was, was last reported. ``sponsor_until``:
     until when the sponsor is active, of a service user whose keys are dormant without it. ``status_index``:
-    the secret's place in the tenant's status lists.
+    the secret's place in the tenant's status lists. ``person`` is there when one of the rights has a policy.
     """
 
     key_id: str
@@ -55,6 +71,21 @@ class Holding:
     rights: tuple[Right, ...]
     sponsor_until: int | None = None
     status_index: int | None = None
+    person: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """What a limit leaves to its user. ``resets_in``: seconds until there is more again, at least one.
+
+    ``quota`` requests in ``window`` seconds are what the limit allows.
+    """
+
+    name: str
+    quota: int
+    window: int
+    left: int
+    resets_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +107,26 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """The call may pass. ``rights``: those that each satisfy the whole question, in the key's order."""
+    """The call may pass. ``rights``: those that each satisfy the whole question, in the key's order.
+
+    ``limits``: those that the use was counted against.
+    """
 
     holding: Holding
     rights: tuple[Right, ...]
+    limits: tuple[LimitState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The call may not pass. ``holding`` is there when the key is known."""
+    """The call may not pass. ``holding`` is there when the key is known.
+
+    ``limits`` is there when they are the reason; those with nothing left are.
+    """
 
     reason: Reason
     holding: Holding | None = None
+    limits: tuple[LimitState, ...] = ()
 
 
 def decide(holding: Holding, call: Call, now: int) -> Allow | Deny:
@@ -130,23 +169,37 @@ def decide(holding: Holding, call: Call, now: int) -> Allow | Deny:
     held = [right for right, state in judged if isinstance(state, Held)]
     if not held:
         return Deny(Reason.NO_GRANT, holding)
-    return _satisfying(holding, held, call)
+    return _satisfying(holding, held, call, now)
 
 
-def _satisfying(holding: Holding, held: Sequence[Right], call: Call) -> Allow | Deny:
+def _satisfying(holding: Holding, held: Sequence[Right], call: Call, now: int) -> Allow | Deny:
     """Narrow the rights that are held by each part of the question in turn."""
-    for reason, satisfies in (
-        (Reason.AUDIENCE_MISMATCH, _audience),
-        (Reason.SCOPE_MISSING, _scopes),
-        (Reason.CONDITION_UNKNOWN, _conditions_known),
-        (Reason.METHOD_NOT_ALLOWED, _method),
-        (Reason.PATH_NOT_ALLOWED, _path),
-        (Reason.PROPERTY_MISMATCH, _properties),
-    ):
+    for reason, satisfies in ((Reason.AUDIENCE_MISMATCH, _audience), (Reason.SCOPE_MISSING, _scopes)):
         held = [right for right in held if satisfies(right, call)]
         if not held:
             return Deny(reason, holding)
+    if any(right.said is not NONE for right in held):
+        for reason, meets in JUDGED:
+            held = [right for right in held if meets(right.said, call, now)]
+            if not held:
+                return Deny(reason, holding)
+        return _permitted(holding, held, call, now)
     return Allow(holding, tuple(held))
+
+
+def _permitted(holding: Holding, held: Sequence[Right], call: Call, now: int) -> Allow | Deny:
+    """Narrow the rights by their policies, which cost the most."""
+    permitted, reasons = [], set()
+    for right in held:
+        policy = right.said.policy
+        reason = None if policy is None else policy_denies(policy, holding, right, call, now)
+        if reason is None:
+            permitted.append(right)
+        else:
+            reasons.add(reason)
+    if permitted:
+        return Allow(holding, tuple(permitted))
+    return Deny(Reason.POLICY_ERROR if Reason.POLICY_ERROR in reasons else Reason.POLICY_FORBIDS, holding)
 
 
 def _audience(right: Right, call: Call) -> bool:
@@ -155,22 +208,3 @@ def _audience(right: Right, call: Call) -> bool:
 
 def _scopes(right: Right, call: Call) -> bool:
     return call.scopes <= set(right.scopes)
-
-
-def _conditions_known(right: Right, call: Call) -> bool:
-    return right.conditions.keys() <= {"methods", "paths", "properties"}
-
-
-def _method(right: Right, call: Call) -> bool:
-    methods = right.conditions.get("methods")
-    return not methods or method_allowed(methods, call.method)
-
-
-def _path(right: Right, call: Call) -> bool:
-    paths = right.conditions.get("paths")
-    return not paths or path_allowed(paths, call.path)
-
-
-def _properties(right: Right, call: Call) -> bool:
-    properties = right.conditions.get("properties")
-    return not properties or properties_allowed(properties, call.properties)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from app.gate.decision import Holding, Right
+from app.gate.decision import Holding, Person, Right
 from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
 from app.rights.consumers import SUSPEND
@@ -18,8 +18,19 @@ from app.rights.continuity import Interval
 from app.rights.paths import paths
 from app.store.peppers import Held, Peppers
 from app.store.secrets import Secret
-from app.store.tables import activity, consumer, entitlement, key, key_entitlement, secret, tenant
+from app.store.tables import (
+    activity,
+    consumer,
+    entitlement,
+    key,
+    key_entitlement,
+    resource,
+    secret,
+    tenant,
+)
 from app.store.unit_of_work import Store, moment_after
+
+ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 # 0 where the directory has never had the sponsor; none where there is no sponsor to have.
 _SPONSOR_UNTIL: Final = (
@@ -118,9 +129,12 @@ def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
     """Return what rows of :func:`with_rights` say of one key; ``first`` is the first of them."""
     rights: dict[str, Any] = {}
     intervals: dict[str, list[Interval]] = {}
+    person: Person | None = None
     for row in rows:
         if row.entitlement_id is None:
             continue
+        if row.has_policy:
+            person = Person(row.user_type, row.department)
         rights[row.entitlement_id] = row
         carried = intervals.setdefault(row.entitlement_id, [])
         if row.since is not None:
@@ -156,6 +170,7 @@ def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
             for entitlement_id, row in sorted(rights.items(), key=lambda pair: pair[1].value)
         ),
         status_index=first.status_index,
+        person=person,
     )
 
 
@@ -184,6 +199,7 @@ def with_rights(found: sa.CTE) -> sa.Select[Any]:
     :param found: keys as ``key_id``, ``consumer_id`` and ``horizon``, with whatever else is wanted of them.
     """
     path = paths(found)
+    has_policy = entitlement.c.conditions["cedar"].as_string().is_not(None)
     return (
         sa.select(
             found,
@@ -192,6 +208,9 @@ def with_rights(found: sa.CTE) -> sa.Select[Any]:
             entitlement.c.audience,
             entitlement.c.scopes,
             entitlement.c.conditions,
+            has_policy.label("has_policy"),
+            _said_of_user(found.c.consumer_id, has_policy, "userType").label("user_type"),
+            _said_of_user(found.c.consumer_id, has_policy, ENTERPRISE, "department").label("department"),
             path.c.since,
             path.c.until,
             path.c.tolerance,
@@ -205,3 +224,15 @@ def with_rights(found: sa.CTE) -> sa.Select[Any]:
             sa.and_(path.c.entitlement_id == entitlement.c.id, path.c.consumer_id == found.c.consumer_id),
         )
     )
+
+
+def _said_of_user(
+    consumer_id: sa.ColumnElement[str], wanted: sa.ColumnElement[bool], *path: str
+) -> sa.ColumnElement[str | None]:
+    """Return what the user's document says at a path; it is read only where that is wanted."""
+    said = (
+        sa.select(resource.c.document[path].as_string())
+        .where(resource.c.id == consumer_id, resource.c.type == "User")
+        .scalar_subquery()
+    )
+    return sa.case((wanted, said), else_=None)

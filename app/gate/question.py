@@ -49,10 +49,11 @@ def key_of(environ: WSGIEnvironment) -> str | None:
     return _one(keys.union(_values(environ.get("HTTP_X_API_KEY"))))
 
 
-def call_of(environ: WSGIEnvironment) -> Call:
-    """Return what is asked. On Envoy's form the query is the caller's own, so it asks for nothing.
+def call_of(environ: WSGIEnvironment, client: str | None) -> Call:
+    """Return what is asked, of the call of a client whose address may be known.
 
-    What the headers ask for is added to what the URL asks for, so a caller who adds headers only narrows.
+    On Envoy's form the query is the caller's own, so it asks for nothing. What the headers ask for is added
+    to what the URL asks for, so a caller who adds headers only narrows.
     """
     below = environ["PATH_INFO"] != PATH
     audiences, scopes = _needed(
@@ -63,12 +64,13 @@ def call_of(environ: WSGIEnvironment) -> Call:
     if below:
         # WSGI hands over a decoded path. Encoded again, an escape in it is what was encoded twice: no path.
         path = quote(environ["PATH_INFO"].encode("latin-1")).partition(PATH)[2]
-        return Call(audiences, scopes, environ["REQUEST_METHOD"], path)
+        return Call(audiences, scopes, environ["REQUEST_METHOD"], path, client)
     return Call(
         audiences,
         scopes,
         _stated(environ, "HTTP_X_ORIGINAL_METHOD", "HTTP_X_FORWARDED_METHOD"),
         _stated(environ, "HTTP_X_ORIGINAL_URI", "HTTP_X_FORWARDED_URI"),
+        client,
     )
 
 

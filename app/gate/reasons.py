@@ -38,6 +38,8 @@ class Reason(Enum):
     AUDIENCE_MISMATCH = ("audience_mismatch", 403, "No right of the key is for this audience.")
     SCOPE_MISSING = ("scope_missing", 403, "No right of the key has all the scopes that are asked for.")
     CONDITION_UNKNOWN = ("condition_unknown", 403, "The entitlement has a condition that cannot be judged.")
+    RIGHT_ENDED = ("right_ended", 403, "The last moment at which the entitlement may be used is over.")
+    RIGHT_NOT_STARTED = ("right_not_started", 403, "The entitlement may not be used yet.")
     METHOD_NOT_ALLOWED = ("method_not_allowed", 403, "The entitlement does not allow this method.")
     PATH_NOT_ALLOWED = (
         "path_not_allowed",
@@ -51,6 +53,20 @@ class Reason(Enum):
     )
     KEY_UNCLAIMED = ("key_unclaimed", 401, "The key is issued and not claimed yet: nobody has its secret.")
     SUBJECT_UNKNOWN = ("subject_unknown", 401, "The tenant has no such subject.")
+    NETWORK_NOT_ALLOWED = (
+        "network_not_allowed",
+        403,
+        "The entitlement does not allow the client's address, or it is not known.",
+    )
+    OUTSIDE_WINDOW = ("outside_window", 403, "The entitlement may not be used at this time.")
+    POLICY_FORBIDS = ("policy_forbids", 403, "The entitlement's policy does not permit this call.")
+    POLICY_ERROR = (
+        "policy_error",
+        403,
+        "The entitlement's policy cannot be judged: it failed, or asks for what is not known of this call.",
+    )
+    QUOTA_EXCEEDED = ("quota_exceeded", 403, "The quota of the day or the month is used up.")
+    RATE_EXCEEDED = ("rate_exceeded", 403, "Too many requests came in too short a time.")
     PEPPER_MISSING = (
         "pepper_missing",
         401,

@@ -11,8 +11,8 @@ from typing import Final
 from app.access.credentials import Credential
 from app.gate.afterwards import Afterwards
 from app.gate.current import Current, Presented, State
-from app.gate.decision import Allow, Call, Deny, decide
-from app.gate.limits import Limits, LimitState
+from app.gate.decision import Allow, Call, Deny, LimitState, decide
+from app.gate.limits import Limits
 from app.gate.reasons import Reason
 from app.gate.recorder import NotRecorded, Recorder, Verification
 from app.store.peppers import PepperMissing, Peppers
@@ -33,7 +33,11 @@ class Verdict:
 
     id: str
     decision: Allow | Deny
-    limits: tuple[LimitState, ...] = ()
+
+    @property
+    def limits(self) -> tuple[LimitState, ...]:
+        """The limits that the use was counted against, or that denied it."""
+        return self.decision.limits
 
 
 class Gate:

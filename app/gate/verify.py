@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Blueprint, Response, request
 
 from app.gate.answer import Answer, answer_to
+from app.gate.client import ClientAddress
 from app.gate.decision import Deny
 from app.gate.question import GATE_HEADER, PATH, CredentialsConflict, call_of, key_of, token_of
 from app.gate.reasons import Reason
@@ -30,8 +31,9 @@ METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "T
 class Verify:
     """Answers ``/gate/verify``, and below it the path that Envoy appends."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, clients: ClientAddress) -> None:
         self._gate = gate
+        self._clients = clients
 
     def answer(self, environ: WSGIEnvironment) -> Answer:
         """Return the answer to a request. Never raises: what fails denies (P5)."""
@@ -64,4 +66,5 @@ class Verify:
             key: str | Reason | None = key_of(environ)
         except CredentialsConflict:
             key = Reason.KEYS_CONFLICT
-        return self._gate.judge_for(token, key, call_of(environ), face="verify")
+        call = call_of(environ, self._clients.of(environ))
+        return self._gate.judge_for(token, key, call, face="verify")

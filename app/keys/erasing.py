@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from app.keys.idempotency import sweep
@@ -16,10 +18,13 @@ INTERVAL: Final = 60.0
 
 
 class Erasing:
-    """A thread that erases the secrets and requests whose time is over."""
+    """A thread that erases the secrets and requests whose time is over.
 
-    def __init__(self, store: Store, *, interval: float = INTERVAL) -> None:
-        self._store = store
+    :param others: what erases by itself whatever else was kept.
+    """
+
+    def __init__(self, store: Store, *others: Callable[[], None], interval: float = INTERVAL) -> None:
+        self._all: tuple[Callable[[], object], ...] = (partial(sweep, store.engine), *others)
         self._interval = interval
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="erasing", daemon=True)
@@ -35,7 +40,8 @@ class Erasing:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval):
-            try:
-                sweep(self._store.engine)
-            except Exception:
-                log.exception("nothing was erased")
+            for erase in self._all:
+                try:
+                    erase()
+                except Exception:
+                    log.exception("nothing was erased")

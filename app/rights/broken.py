@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.rights.chains import GroupLink
+from app.rights.conditions import Conditions
 from app.rights.consumers import ConsumerStanding, SponsorStanding
 from app.rights.continuity import Continuity, Dormant, Lapsed
 from app.rights.standing import KeyState, Standing
@@ -23,7 +24,8 @@ class Broken:
 
     The gate uses the same codes for the same things. All codes: ``key_revoked`` ``key_expired``
     ``key_unclaimed`` ``access_not_started`` ``access_ended`` ``consumer_deleted`` ``consumer_inactive``
-    ``sponsor_absent`` ``entitlement_deleted`` ``no_grant`` ``right_lapsed``.
+    ``sponsor_absent`` ``entitlement_deleted`` ``no_grant`` ``right_lapsed`` ``right_ended``
+    ``right_not_started`` ``condition_unknown``.
     """
 
     code: str
@@ -125,6 +127,18 @@ def of_right(
         code="right_lapsed" if isinstance(judged, Lapsed) else found.code,
         detail=f"{found.detail}; {_outlook(judged, found.since, now, recovery_window)}",
     )
+
+
+def of_conditions(conditions: Conditions, now: int) -> Broken | None:
+    """Return what in an entitlement's conditions keeps every call out now, whatever it is like."""
+    if conditions.unknown:
+        return Broken("condition_unknown", "it has a condition that cannot be judged")
+    begin, end = conditions.not_before, conditions.not_after
+    if end is not None and end < now:
+        return Broken("right_ended", f"it could be used until {at(end)} (notAfter)", end)
+    if begin is not None and begin > now:
+        return Broken("right_not_started", f"it can be used only from {at(begin)} on (notBefore)")
+    return None
 
 
 def _late(unbroken: Sequence[Stretch], issued_at: int) -> Broken:

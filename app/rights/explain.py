@@ -9,8 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.rights.broken import Broken, Mapped, of_consumer, of_key, of_right, of_use
+from app.rights.broken import Broken, Mapped, of_conditions, of_consumer, of_key, of_right, of_use
 from app.rights.chains import Chain, GroupLink, chains, displays_of
+from app.rights.conditions import NONE, Conditions, conditions_of
 from app.rights.consumers import ConsumerStanding, consumer_standing
 from app.rights.continuity import Interval, continuity
 from app.rights.paths import of_consumers, paths
@@ -47,6 +48,7 @@ class EntitlementNamed:
     value: str | None
     audience: str | None = None
     scopes: tuple[str, ...] = ()
+    conditions: Conditions = NONE
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class RightExplained:
     counts: bool
     broken: Broken | None
 
+    @property
+    def works(self) -> bool:
+        """Whether some call can pass by it now, if the key itself is good."""
+        return self.counts and self.broken is None
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -92,7 +99,7 @@ class Explanation:
         """The answer in one sentence."""
         if self.broken is not None:
             return f"The key does not work: {self.broken.detail}."
-        working = [repr(right.entitlement.value) for right in self.rights if right.counts]
+        working = [repr(right.entitlement.value) for right in self.rights if right.works]
         return f"The key works, for {', '.join(working)}."
 
 
@@ -129,6 +136,8 @@ def explain(unit: Unit, key_id: str) -> Explanation:
         broken = next((right.broken for right in rights if right.broken is not None), nothing)
     if broken is None:
         broken = of_use(standing, holder, unit.now)
+    if broken is None and not any(right.works for right in rights):
+        broken = next(right.broken for right in rights if right.counts)
     return Explanation(
         key=standing,
         issued_at=row.issued_at,
@@ -192,12 +201,13 @@ def _rights(
             now=unit.now,
             recovery_window=unit.recovery_window,
         )
+        entitlement = named.get(entitlement_id, EntitlementNamed(entitlement_id, None))
         explained.append(
             RightExplained(
-                entitlement=named.get(entitlement_id, EntitlementNamed(entitlement_id, None)),
+                entitlement=entitlement,
                 grant=grants.get(entitlement_id),
                 counts=entitlement_id in standing.rights,
-                broken=broken,
+                broken=broken or of_conditions(entitlement.conditions, unit.now),
             )
         )
     return tuple(sorted(explained, key=lambda each: (each.entitlement.value or "", each.entitlement.id)))
@@ -256,7 +266,9 @@ def _named(unit: Unit, entitlement_ids: Collection[str]) -> dict[str, Entitlemen
         entitlement.c.tenant_id == unit.tenant_id, entitlement.c.id.in_(list(entitlement_ids))
     )
     return {
-        row.id: EntitlementNamed(row.id, row.value, row.audience, tuple(row.scopes))
+        row.id: EntitlementNamed(
+            row.id, row.value, row.audience, tuple(row.scopes), conditions_of(row.conditions)
+        )
         for row in unit.execute(statement)
     }
 

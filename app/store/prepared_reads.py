@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
 from app.store.unit_of_work import StoreError
 
@@ -34,17 +35,23 @@ class StoreUnavailable(StoreError):
     """The database did not answer in time, or not at all."""
 
 
+Statement = sa.Select[Any] | ReturningDelete[Any] | ReturningInsert[Any]
+"""What returns rows; of those that write, a reader of PostgreSQL alone can run one."""
+
+
 class Prepared:
     """A statement compiled once for one kind of database; its rows come as named tuples."""
 
-    def __init__(self, statement: sa.Select[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
         self.text: Final = str(compiled)
         self._constants: Final[dict[str, Any]] = {
-            name: value for name, value in compiled.params.items() if value is not None
+            name: _in_driver_s_form(bind.type, bind.effective_value, dialect)
+            for bind, name in compiled.bind_names.items()
+            if bind.effective_value is not None
         }
         self._order: Final[list[str] | None] = compiled.positiontup
-        columns = list(statement.selected_columns)
+        columns = list(statement.exported_columns)
         row: Any = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]
         self._row: Final = row._make
         processors = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
@@ -64,6 +71,11 @@ class Prepared:
                 values[place] = process(values[place])
             rows.append(self._row(values))
         return rows
+
+
+def _in_driver_s_form(type_: sa.types.TypeEngine[Any], value: Any, dialect: Dialect) -> Any:
+    process = type_.dialect_impl(dialect).bind_processor(dialect)
+    return value if process is None else process(value)
 
 
 class PreparedReads(Protocol):

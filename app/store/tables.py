@@ -345,7 +345,7 @@ entitlement = sa.Table(
     _tenant(),
     sa.Column("value", Text, nullable=False),
     sa.Column("audience", Text),
-    # A JSON array of scope names, and the conditions as the resource holds them.
+    # A JSON array of scope names, and the conditions, each in its canonical form.
     sa.Column("scopes", Json, nullable=False),
     sa.Column("conditions", Json, nullable=False),
     # "automatic": a grant issues a key by itself; "manual": an operator issues it.

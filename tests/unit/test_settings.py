@@ -36,6 +36,7 @@ def test_without_variables_everything_has_its_default() -> None:
         connection_burst=400,
         silent_after_cycles=3,
         loopback_issuers=False,
+        trusted_proxies=None,
         schemas_dir=None,
         login_secrets_dir=None,
         spool_megabytes=1024,
@@ -64,6 +65,7 @@ def test_variables_set_what_they_name() -> None:
         KEY_BRAND="acme",
         KEY_ENVIRONMENT="t",
         MAX_BODY_BYTES="1048576",
+        TRUSTED_PROXIES="192.0.2.7, 2001:DB8::/64",
         LOG_LEVEL="DEBUG",
     )
     assert (found.data_dir, found.database_url) == (Path("/srv/k"), "postgresql://u:p@db/k")
@@ -73,6 +75,8 @@ def test_variables_set_what_they_name() -> None:
     assert found.load_peppers() is found.peppers
     assert (found.key_brand, found.key_environment) == ("acme", "t")
     assert (found.max_body_bytes, found.log_level) == (1024 * 1024, "debug")
+    shown = {each.name: each.value for each in found.describe({})}
+    assert shown["KEYSTEWARD_TRUSTED_PROXIES"] == "192.0.2.7/32, 2001:db8::/64"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,8 @@ def test_the_database_lies_in_the_data_folder_whatever_that_is_called(tmp_path: 
         ("KEY_BRAND", "a_b"),
         ("KEY_ENVIRONMENT", "live!"),
         ("MAX_BODY_BYTES", "12"),
+        ("TRUSTED_PROXIES", "SECRET"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("LOG_LEVEL", "loud"),
     ],
 )

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from app.gate.authzen.mapping import AUDIENCE, METHODS, ROUTE, call_of
 from app.gate.authzen.reading import Action, Question
 from app.gate.decision import Allow, Right, decide
-from app.gate.properties import demanded
 from app.gate.subjects import (
     API_KEY,
     USER,
@@ -27,6 +26,7 @@ from app.gate.subjects import (
     subjects_of_keys,
     subjects_of_users,
 )
+from app.rights.conditions.properties import demanded
 from app.rights.holders import holders_after
 from app.store.tables import key, key_entitlement
 from app.store.unit_of_work import Unit

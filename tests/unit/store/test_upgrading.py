@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 
 from app.ledger.events import Event, record
 from app.store.engine import create_engine
+from app.store.limit_use import limit_use
 from app.store.tables import event, metadata, tenant
 from app.store.unit_of_work import Store
 from app.store.upgrading import DatabaseNewer, upgrade
@@ -27,6 +28,11 @@ def store(engine: Engine) -> Store:
     with store.writing("t", actor="system") as unit:
         record(unit, [Event("thing.happened", "thing/1", {"how": "well"})])
     return store
+
+
+def on_postgresql(engine: Engine) -> bool:
+    """Return whether the counters of limits are in the database too."""
+    return engine.dialect.name == "postgresql"
 
 
 def events(store: Store) -> list[Any]:
@@ -69,13 +75,17 @@ def described(engine: Engine) -> dict[str, Any]:
 def test_the_migrations_make_the_tables(engine: Engine) -> None:
     upgrade(engine)
     with engine.begin() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        tables = [metadata, limit_use.metadata] if on_postgresql(engine) else [metadata]
+        assert compare_metadata(MigrationContext.configure(connection), tables) == []
 
 
 def test_the_migrated_database_is_as_one_made_from_the_tables(engine: Engine) -> None:
     metadata.create_all(engine)
+    if on_postgresql(engine):
+        limit_use.create(engine)
     made = described(engine)
     metadata.drop_all(engine)
+    limit_use.drop(engine, checkfirst=True)
     upgrade(engine)
     assert described(engine) == made
 
@@ -104,7 +114,8 @@ def test_processes_that_upgrade_at_once_all_succeed(database_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert set(described(engines[0])) == set(metadata.tables)
+    counters = {limit_use.name} if on_postgresql(engines[0]) else set()
+    assert set(described(engines[0])) == set(metadata.tables) | counters
     for engine in engines:
         engine.dispose()
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gate.properties import (
-    PropertyConditionInvalid,
+from app.rights.conditions.properties import (
+    ConditionInvalid,
     demanded,
     parse_property,
     properties_allowed,
@@ -84,5 +84,5 @@ def test_what_conditions_demand_of_one_entity() -> None:
     "text", ["", "status=active", "resource=1", "resource.=1", "resource.a b=1", "resource.a", "!="]
 )
 def test_what_is_no_condition(text: str) -> None:
-    with pytest.raises(PropertyConditionInvalid, match=r"resource\.<name>=<value>"):
+    with pytest.raises(ConditionInvalid, match=r"resource\.<name>=<value>"):
         parse_property(text)

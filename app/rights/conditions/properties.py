@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from app.rights.conditions.invalid import ConditionInvalid
+
 _FORM = re.compile(r"((?:resource|action)\.[^\s=!]+)(!?=)(.*)", re.DOTALL)
-
-
-class PropertyConditionInvalid(ValueError):
-    """A text is no condition on a property."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +31,12 @@ class PropertyCondition:
 def parse_property(text: str) -> PropertyCondition:
     """Return the condition that a text states, as ``resource.<name>=<value>`` or ``action.<name>!=<value>``.
 
-    :raises PropertyConditionInvalid: when it states none.
+    :raises ConditionInvalid: when it states none.
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise PropertyConditionInvalid(
-            "a condition on a property is written resource.<name>=<value>, or action.<name>!=<value>"
+        raise ConditionInvalid(
+            f"{text[:60]!r} is none: write resource.<name>=<value> or action.<name>!=<value>"
         )
     return PropertyCondition(found[1], found[3], found[2] == "!=")
 
@@ -55,7 +53,7 @@ def properties_allowed(conditions: Sequence[str], stated: Mapping[str, Any] | No
         return False
     try:
         parsed = [parse_property(each) for each in conditions]
-    except PropertyConditionInvalid:
+    except ConditionInvalid:
         return False
     wanted: dict[str, set[str]] = defaultdict(set)
     for each in parsed:
@@ -77,7 +75,7 @@ def demanded(conditions: Sequence[str], entity: str) -> dict[str, list[str]]:
     for text in conditions:
         try:
             condition = parse_property(text)
-        except PropertyConditionInvalid:
+        except ConditionInvalid:
             continue
         of, _, name = condition.name.partition(".")
         if of == entity and not condition.excluded:

@@ -1,4 +1,4 @@
-"""Conditions on the call itself: its method and its path."""
+"""Conditions on the path of a call."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from urllib.parse import unquote_to_bytes
 
 # An escape that is none, an encoded separator, an encoded NUL: two parsers may read such a path differently.
 _AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|%2f|%5c|%00|[\\\x00-\x20\x7f]", re.IGNORECASE)
-
-
-def method_allowed(methods: Sequence[str], method: str | None) -> bool:
-    """Return whether a method is among some, whatever the letter case; an unknown one is not."""
-    return method is not None and method.upper() in {each.upper() for each in methods}
 
 
 def path_allowed(patterns: Sequence[str], path: str | None) -> bool:
