@@ -27,7 +27,8 @@ def as_announced(flask: Flask, method: str, path: str, answer: TestResponse) -> 
     content = announced.get("content", {})
     assert (answer.mimetype in content) if content else not answer.data, (method, url, answer.mimetype)
     if content:
-        _validator(method.lower(), url, str(answer.status_code), answer.mimetype).validate(answer.get_json())
+        body = answer.get_json() if answer.is_json else answer.text
+        _validator(method.lower(), url, str(answer.status_code), answer.mimetype).validate(body)
     return answer
 
 
