@@ -22,7 +22,8 @@ from app.bodies import KnownLength
 from app.gate.afterwards import Afterwards
 from app.gate.client import ClientAddress
 from app.gate.door import Door
-from app.gate.recorder import Verification
+from app.gate.recorder import SpoolRecorder
+from app.gate.spool import Spool
 from app.gate.verification import Gate
 from app.gate.verify import Verify
 from app.store.engine import create_engine
@@ -33,22 +34,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 THREADS: Final = 8
-
-
-class AppendingRecorder:
-    """Appends a line for each verification to a file of the process."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = os.open(folder / f"records-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-
-    def record(self, verification: Verification) -> None:
-        """Append it, in one write that a killed process leaves whole."""
-        v = verification
-        os.write(
-            self._file,
-            f"{v.id}\t{v.at}\t{v.tenant_id}\t{v.face}\t{v.actor}\t{v.allowed}\t{v.reason}\t{v.key_id}\t"
-            f"{v.secret_id}\t{v.consumer_id}\t{v.entitlements}\t{v.method}\t{v.path!r}\t{v.client}\t{v.took}\n".encode(),
-        )
 
 
 def empty(folder: Path) -> WSGIApplication:
@@ -88,7 +73,12 @@ def view(folder: Path) -> WSGIApplication:
 def _verify(folder: Path) -> Verify:
     settings = settings_of(folder)
     store = Store(create_engine(settings.database_url))
-    gate = Gate(store, settings.load_peppers(), Afterwards(store), AppendingRecorder(folder))
+    gate = Gate(
+        store,
+        settings.load_peppers(),
+        Afterwards(store),
+        SpoolRecorder(Spool(folder / "spool", most_bytes=10**12)),
+    )
     return Verify(gate, ClientAddress(settings.trusted_proxies or ()))
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from app.access.credentials import Credential, credential_statement, opened_credential, parse_token
+from app.gate.decision import Allow, Call, Deny, Right, answer, standing, stands_until
 from app.gate.lookup import Known, key_statement, opened_key
 from app.store.peppers import Held, Peppers
 from app.store.prepared_reads import Prepared, PreparedReads
@@ -20,6 +23,10 @@ from app.store.secrets import SecretMalformed, parse
 
 MOST_KEPT: Final = 1000
 """How many keys, and how many tokens, each thread keeps; the oldest goes first."""
+
+PEPPERS_LOOKED_AT_EVERY: Final = 0.01
+"""How often, in seconds, each thread looks whether the peppers are other ones. Nothing living is under a
+pepper that is dropped, or else it was revoked before, which is a commit."""
 
 _LONGEST: Final = 200
 """More characters than a secret has, with what may stand before it."""
@@ -43,6 +50,26 @@ class Gateway:
 
     credential: Credential
     last_write_at: int
+
+
+class KnownKey:
+    """What is known of a key, for one thread, and what it stands for until something about it changes."""
+
+    __slots__ = ("_since", "_standing", "_until", "known")
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self._since = self._until = 0
+        self._standing: tuple[Right, ...] | Deny = ()
+
+    def decide(self, call: Call, now: int) -> Allow | Deny:
+        """Decide as :func:`app.gate.decision.decide` does, but judge anew only what time may have changed."""
+        holding = self.known.holding
+        if not self._since <= now < self._until:
+            self._standing = standing(holding, now)
+            self._since, self._until = now, stands_until(holding, now)
+        held = self._standing
+        return held if isinstance(held, Deny) else answer(holding, held, call, now)
 
 
 class Current:
@@ -74,6 +101,22 @@ class Current:
             self._well_formed.add(mark)
         return Presented(text, mark)
 
+    def mark(self, text: str) -> bytes:
+        """Return what stands for a text that is not to be kept."""
+        return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16, key=self._mark_key).digest()
+
+    def asked(self, mark: bytes) -> tuple[Gateway, KnownKey] | None:
+        """Return the gateway and the key that a question with this mark had, if that is still known.
+
+        What is not known at all costs no look at the database.
+
+        :raises StoreUnavailable: when the database does not answer.
+        """
+        state: State | None = getattr(self._thread, "state", None)
+        if state is None or mark not in state.asked:
+            return None
+        return self.state().asked.get(mark)
+
     def state(self) -> State:
         """Return the state of the database as it is now, for one verification on this thread.
 
@@ -82,10 +125,16 @@ class Current:
         # Asked before anything is looked up: a commit that comes between makes what is kept outdated, and
         # never passes for one that was seen.
         version = self._reads.version()
-        held = self._peppers.held()
         state: State | None = getattr(self._thread, "state", None)
+        now = time.monotonic()
+        if state is None or now - state.peppers_looked_at >= PEPPERS_LOOKED_AT_EVERY:
+            held = self._peppers.held()
+            if state is not None:
+                state.peppers_looked_at = now
+        else:
+            held = state.held
         if state is None or version is None or state.version != version or state.held is not held:
-            state = self._thread.state = State(version, held, self._reads, self._statements)
+            state = self._thread.state = State(version, held, self._reads, self._statements, now)
         return state
 
 
@@ -94,17 +143,20 @@ class State:
 
     def __init__(
         self,
-        version: int | None,
+        version: Hashable | None,
         held: Held,
         reads: PreparedReads,
         statements: tuple[Prepared, Prepared],
+        peppers_looked_at: float,
     ) -> None:
         self.version: Final = version
         self.held: Final = held
         self._reads = reads
         self._of_credential, self._of_key = statements
         self._gateways: dict[bytes, Gateway] = {}
-        self._keys: dict[bytes, Known] = {}
+        self._keys: dict[bytes, KnownKey] = {}
+        self.asked: Final[dict[bytes, tuple[Gateway, KnownKey]]] = {}
+        self.peppers_looked_at = peppers_looked_at
 
     def gateway(self, presented: Presented) -> Gateway | None:
         """Return what a gateway's token opens; None for a token that is unknown.
@@ -123,10 +175,10 @@ class State:
         if row is None or credential is None:
             return None
         found = Gateway(credential, row.last_write_at)
-        self._keep(self._gateways, presented.mark, found)
+        self.keep(self._gateways, presented.mark, found)
         return found
 
-    def key(self, tenant_id: str, presented: Presented) -> Known | None:
+    def key(self, tenant_id: str, presented: Presented) -> KnownKey | None:
         """Return what a tenant knows of the key that a secret opens; None where it has no such key.
 
         :raises PepperMissing: when the key's digest is under a pepper that is not at hand.
@@ -134,15 +186,18 @@ class State:
         """
         kept = self._keys.get(presented.mark)
         if kept is not None:
-            return kept if kept.holding.tenant_id == tenant_id else None
+            return kept if kept.known.holding.tenant_id == tenant_id else None
         secret = parse(_plain(presented.text))
         rows = self._reads.rows(self._of_key, secret_id=secret.id, tenant_id=tenant_id)
-        found = opened_key(rows, self.held, secret)
-        if found is not None:
-            self._keep(self._keys, presented.mark, found)
+        opened = opened_key(rows, self.held, secret)
+        if opened is None:
+            return None
+        found = KnownKey(opened)
+        self.keep(self._keys, presented.mark, found)
         return found
 
-    def _keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
+    def keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
+        """Keep something under a mark, if anything can tell until when it is so."""
         if self.version is None:
             return
         if len(kept) >= MOST_KEPT:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from app.gate.conditions import JUDGED
+from app.gate.conditions import JUDGED, Judge, judges
 from app.gate.conditions.cedar import policy_denies
 from app.gate.reasons import Reason
-from app.rights.conditions import NONE, Conditions, conditions_of
+from app.rights.conditions import Conditions, conditions_of
 from app.rights.continuity import Held, Interval, Lapsed, continuity
+from app.store.tables import FOREVER
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
     """An entitlement of a key, as it is now, and the times in which the directory carried it.
 
-    ``conditions`` are those that are stored; ``said`` is what they say.
+    ``conditions`` are those that are stored; ``said`` is what they say, and ``judges`` what judges them.
     """
 
     entitlement_id: str
@@ -27,9 +28,13 @@ class Right:
     conditions: Mapping[str, Any]
     intervals: tuple[Interval, ...]
     said: Conditions = field(init=False, repr=False, compare=False)
+    judges: tuple[tuple[int, Judge], ...] = field(init=False, repr=False, compare=False)
+    granted: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "said", conditions_of(self.conditions))
+        object.__setattr__(self, "judges", judges(self.said))
+        object.__setattr__(self, "granted", frozenset(self.scopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,7 @@ class LimitState:
     resets_in: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """What is asked: the audiences and scopes that must all be met, and the call itself when it is known.
 
     ``client``: the address of the caller of the API, as text, when it is known. ``properties``: what the
@@ -134,6 +138,12 @@ def decide(holding: Holding, call: Call, now: int) -> Allow | Deny:
 
     A dead key gets the truest reason first: what can never come back before what may.
     """
+    held = standing(holding, now)
+    return held if isinstance(held, Deny) else answer(holding, held, call, now)
+
+
+def standing(holding: Holding, now: int) -> tuple[Right, ...] | Deny:
+    """Return the rights that a key holds at a moment, or why it can be used for nothing."""
     if holding.revoked_at is not None:
         return Deny(Reason.KEY_REVOKED, holding)
     if holding.deleted:
@@ -166,45 +176,66 @@ def decide(holding: Holding, call: Call, now: int) -> Allow | Deny:
         return Deny(Reason.ACCESS_ENDED, holding)
     if holding.sponsor_until is not None and holding.sponsor_until <= now:
         return Deny(Reason.SPONSOR_ABSENT, holding)
-    held = [right for right, state in judged if isinstance(state, Held)]
-    if not held:
-        return Deny(Reason.NO_GRANT, holding)
-    return _satisfying(holding, held, call, now)
+    held = tuple([right for right, state in judged if isinstance(state, Held)])
+    return held or Deny(Reason.NO_GRANT, holding)
 
 
-def _satisfying(holding: Holding, held: Sequence[Right], call: Call, now: int) -> Allow | Deny:
-    """Narrow the rights that are held by each part of the question in turn."""
-    for reason, satisfies in ((Reason.AUDIENCE_MISMATCH, _audience), (Reason.SCOPE_MISSING, _scopes)):
-        held = [right for right in held if satisfies(right, call)]
-        if not held:
-            return Deny(reason, holding)
-    if any(right.said is not NONE for right in held):
-        for reason, meets in JUDGED:
-            held = [right for right in held if meets(right.said, call, now)]
-            if not held:
-                return Deny(reason, holding)
-        return _permitted(holding, held, call, now)
-    return Allow(holding, tuple(held))
+def stands_until(holding: Holding, now: int) -> int:
+    """Return the first moment after another at which :func:`standing` may say something else."""
+    moments = [
+        holding.expires_at,
+        holding.secret_ends_at,
+        holding.issued_at,
+        holding.access_starts_at,
+        holding.access_ends_at,
+        holding.sponsor_until,
+    ]
+    for right in holding.rights:
+        for each in right.intervals:
+            moments += (each.since, each.until, each.until + holding.recovery_window, each.held_until)
+    return min((moment for moment in moments if moment is not None and moment > now), default=FOREVER)
 
 
-def _permitted(holding: Holding, held: Sequence[Right], call: Call, now: int) -> Allow | Deny:
-    """Narrow the rights by their policies, which cost the most."""
-    permitted, reasons = [], set()
+_POLICY_FORBIDS: Final = len(JUDGED)
+_STEPS: Final = (
+    *(reason for reason, _, _ in JUDGED),
+    Reason.POLICY_FORBIDS,
+    Reason.POLICY_ERROR,
+)
+_AUDIENCE: Final = -2
+_SCOPES: Final = -1
+
+
+def answer(holding: Holding, held: Sequence[Right], call: Call, now: int) -> Allow | Deny:
+    """Return whether one of the rights that are held satisfies the whole question.
+
+    A denial tells what the right that comes furthest fails at.
+    """
+    passing, furthest = [], _AUDIENCE
     for right in held:
-        policy = right.said.policy
-        reason = None if policy is None else policy_denies(policy, holding, right, call, now)
-        if reason is None:
-            permitted.append(right)
-        else:
-            reasons.add(reason)
-    if permitted:
-        return Allow(holding, tuple(permitted))
-    return Deny(Reason.POLICY_ERROR if Reason.POLICY_ERROR in reasons else Reason.POLICY_FORBIDS, holding)
+        failed = _failed(holding, right, call, now)
+        if failed is None:
+            passing.append(right)
+        elif failed > furthest:
+            furthest = failed
+    if passing:
+        return Allow(holding, tuple(passing))
+    if furthest == _AUDIENCE:
+        return Deny(Reason.AUDIENCE_MISMATCH, holding)
+    return Deny(Reason.SCOPE_MISSING if furthest == _SCOPES else _STEPS[furthest], holding)
 
 
-def _audience(right: Right, call: Call) -> bool:
-    return right.audience is None or call.audiences <= {right.audience}
-
-
-def _scopes(right: Right, call: Call) -> bool:
-    return call.scopes <= set(right.scopes)
+def _failed(holding: Holding, right: Right, call: Call, now: int) -> int | None:
+    """Return the first step of the question that a right does not satisfy; policies last: they cost most."""
+    if right.audience is not None and call.audiences and call.audiences != {right.audience}:
+        return _AUDIENCE
+    if not call.scopes <= right.granted:
+        return _SCOPES
+    for place, judge in right.judges:
+        if not judge(right.said, call, now):
+            return place
+    if right.said.policy is not None:
+        reason = policy_denies(right.said.policy, holding, right, call, now)
+        if reason is not None:
+            return _POLICY_FORBIDS + (reason is Reason.POLICY_ERROR)
+    return None

@@ -32,6 +32,13 @@ def token_of(environ: WSGIEnvironment) -> str | None:
     return _one({_credential(each) for each in _values(environ.get("HTTP_X_GATE_AUTHORIZATION"))})
 
 
+def said_of(environ: WSGIEnvironment) -> str:
+    """Return all that :func:`token_of` and :func:`key_of` read."""
+    # No header has a line feed in it (RFC 9110 §5.5).
+    gate, bearer = environ.get("HTTP_X_GATE_AUTHORIZATION", ""), environ.get("HTTP_AUTHORIZATION", "")
+    return f"{gate}\n{bearer}\n{environ.get('HTTP_X_API_KEY', '')}"
+
+
 def bearer_of(environ: WSGIEnvironment) -> str | None:
     """Return the token of whoever asks, where it is not a caller's call that is asked about.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from app.gate.spool import Spool, SpoolUnwritable
 
@@ -19,8 +19,7 @@ _LONGEST_WORD: Final = 100
 _COMPLAINT_INTERVAL: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(NamedTuple):
     """One use of the gate, to be counted and recorded. Times in microseconds.
 
     :ivar id: the decision's id, also in the answer (``X-Auth-Decision-Id``).
@@ -106,13 +105,28 @@ def encoded(verification: Verification) -> bytes:
     path = it.path
     if path is not None:
         path = path.partition("?")[0].partition("#")[0][:LONGEST_PATH]
+    asked = _asked(it.tenant_id, it.face, it.actor)
+    held = _held(it.key_id, it.secret_id, it.consumer_id, it.entitlements)
     return (
-        f'{{"id":{quoted(it.id)},"at":{it.at},"tenant":{quoted(it.tenant_id)},"face":{quoted(it.face)},'
-        f'"actor":{quoted(it.actor)},"allowed":{"true" if it.allowed else "false"},'
-        f'"reason":{_text(it.reason)},"key":{_text(it.key_id)},"secret":{_text(it.secret_id)},'
-        f'"consumer":{_text(it.consumer_id)},"entitlements":[{",".join(map(quoted, it.entitlements))}],'
+        f'{{"id":{quoted(it.id)},"at":{it.at},{asked},"allowed":{"true" if it.allowed else "false"},'
+        f'"reason":{_text(it.reason)},{held},'
         f'"method":{_word(it.method)},"path":{_text(path)},"client":{_word(it.client)},"took":{it.took}}}'
     ).encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _asked(tenant_id: str, face: str, actor: str) -> str:
+    return f'"tenant":{quoted(tenant_id)},"face":{quoted(face)},"actor":{quoted(actor)}'
+
+
+@lru_cache(maxsize=4096)
+def _held(
+    key_id: str | None, secret_id: str | None, consumer_id: str | None, entitlements: tuple[str, ...]
+) -> str:
+    return (
+        f'"key":{_text(key_id)},"secret":{_text(secret_id)},"consumer":{_text(consumer_id)},'
+        f'"entitlements":[{",".join(map(quoted, entitlements))}]'
+    )
 
 
 def _text(text: str | None) -> str:

@@ -1,14 +1,15 @@
 """The spool: what was decided, in a file before the answer leaves, and there until it is in the store.
 
-Each worker process appends to a *segment* of its own, a sequence of JSON texts (RFC 7464): a text stands
+Each worker process writes to a *segment* of its own, a sequence of JSON texts (RFC 7464): a text stands
 between a record separator and a line feed, so that one whose writing broke off is told from the next. What
-was appended survives the end of the process, however it ends; a power failure may take what the system had
+was written survives the end of the process, however it ends; a power failure may take what the system had
 not yet written to the disk. A segment is complete when no process holds its lock.
 """
 
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import threading
 import time
@@ -36,22 +37,47 @@ class SpoolUnwritable(Exception):
 
 
 class _Segment:
-    """An open segment. Its file is closed when nobody refers to it any more, so never under a writer."""
+    """An open segment: a file with room that is really there, mapped, so that to write takes no system call.
 
-    __slots__ = ("descriptor", "opened_at", "path", "written")
+    What is in the mapping is in the file, also when the process is killed. After what is written there are
+    zeros, which no JSON text has. Its file is closed when nobody refers to it any more.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    __slots__ = ("_mapped", "descriptor", "opened_at", "path", "room", "written")
+
+    def __init__(self, folder: Path, room: int) -> None:
         # The names are in the order of their times.
         name = f"{time.time_ns():020}-{new_id()}"
         hidden = folder / f".{name}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.descriptor = os.open(hidden, flags, 0o600)
-        # Locked before it can be seen: who sees it without a lock knows that it is complete.
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        try:
+            # Without this, a full disk would be found out by writing to memory, which ends the process.
+            os.posix_fallocate(self.descriptor, 0, room)
+            # Locked before it can be seen: who sees it without a lock knows that it is complete.
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+            self._mapped = mmap.mmap(self.descriptor, room)
+        except OSError:
+            hidden.unlink()
+            raise
         self.path = folder / f"{name}{_SUFFIX}"
         hidden.rename(self.path)
+        self.room = room
         self.written = 0
         self.opened_at = time.monotonic()
+
+    def write(self, record: bytes) -> None:
+        """Write a record where there is room for it; only one thread at a time may."""
+        begin, end = self.written, self.written + len(record)
+        # The separator comes last: until it is there, the record is not.
+        self._mapped[begin + 1 : end] = record[1:]
+        self._mapped[begin] = record[0]
+        self.written = end
+
+    def close(self) -> None:
+        """Give back the room that was not needed; nothing is written any more."""
+        self._mapped.close()
+        os.ftruncate(self.descriptor, self.written)
 
     def __del__(self) -> None:
         if hasattr(self, "descriptor"):
@@ -71,46 +97,44 @@ class Spool:
         self._full = False
         self._claim: int | None = None
         self._node: str | None = None
-        self._changing = threading.Lock()
+        self._writing = threading.Lock()
 
     def append(self, text: bytes) -> None:
-        """Append a JSON text, by one write that other threads and the end of the process do not divide.
+        """Append a JSON text, which the end of the process leaves whole or does not leave.
 
         :raises SpoolUnwritable: when it is not there afterwards.
         """
         if self._full:
             raise SpoolUnwritable(f"the spool has its full size of {self._most_bytes} bytes")
-        segment = self._segment or self._opened()
         record = b"\x1e%b\n" % text
-        try:
-            written = os.write(segment.descriptor, record)
-        except OSError as error:
-            raise SpoolUnwritable(f"cannot write to {segment.path}: {error.strerror}") from error
-        if written != len(record):
-            raise SpoolUnwritable(f"cannot write to {segment.path}: no space left")
-        segment.written += written
-        if segment.written >= SEGMENT_BYTES:
-            self._leave(segment)
+        with self._writing:
+            segment = self._segment
+            if segment is None or segment.room - segment.written < len(record):
+                segment = self._succeeded(len(record))
+            segment.write(record)
+            if segment.written == segment.room:
+                self._leave()
 
     def tend(self) -> None:
         """Leave a segment that is old or was removed, and see whether the spool is full.
 
         To be called every second; so by that much the spool may outgrow its size.
         """
-        segment = self._segment
-        if segment is not None and (
-            time.monotonic() - segment.opened_at >= SEGMENT_SECONDS
-            or os.fstat(segment.descriptor).st_nlink == 0
-        ):
-            self._leave(segment)
+        with self._writing:
+            segment = self._segment
+            if segment is not None and (
+                time.monotonic() - segment.opened_at >= SEGMENT_SECONDS
+                or os.fstat(segment.descriptor).st_nlink == 0
+            ):
+                self._leave()
         self._full = sum(size for _, size in self.sizes()) >= self._most_bytes
 
     def sizes(self) -> list[tuple[Path, int]]:
-        """Return the segments, the oldest first, and how many bytes each has."""
+        """Return the segments, the oldest first, and how many bytes are written in each."""
         found = []
         for path in sorted(self.folder.glob(f"[0-9]*{_SUFFIX}")):
             try:
-                found.append((path, path.stat().st_size))
+                found.append((path, _length(path)))
             except FileNotFoundError:
                 continue
         return found
@@ -157,20 +181,20 @@ class Spool:
             self._node = path.read_text(encoding="ascii")
         return self._node
 
-    def _opened(self) -> _Segment:
-        with self._changing:
-            if self._segment is None:
-                try:
-                    self._make_folder()
-                    self._segment = _Segment(self.folder)
-                except OSError as error:
-                    raise SpoolUnwritable(f"cannot write to {self.folder}: {error.strerror}") from error
-            return self._segment
+    def _succeeded(self, length: int) -> _Segment:
+        """Leave the segment that there is, and return a new one with room for so many bytes."""
+        try:
+            self._leave()
+            self._make_folder()
+            self._segment = _Segment(self.folder, max(SEGMENT_BYTES, length))
+        except OSError as error:
+            raise SpoolUnwritable(f"cannot write to {self.folder}: {error.strerror}") from error
+        return self._segment
 
-    def _leave(self, segment: _Segment) -> None:
-        with self._changing:
-            if self._segment is segment:
-                self._segment = None
+    def _leave(self) -> None:
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
 
     def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -205,7 +229,9 @@ def read_chunk(path: Path, begin: int, most: int) -> Chunk:
         is_complete = _locked(file.fileno())
         file.seek(begin)
         data = file.read(most)
-        is_cut = len(data) == most
+        written, zeros, _ = data.partition(b"\0")
+        is_cut = len(data) == most and not zeros
+        data = written
     is_last = is_complete and not is_cut
     # What is there after the last line feed may yet be continued.
     length = len(data) if is_last else data.rfind(b"\n") + 1
@@ -217,6 +243,16 @@ def read_chunk(path: Path, begin: int, most: int) -> Chunk:
             torn += 1
         place += len(piece) + (1 if number else 0)
     return Chunk(path, begin, begin + length, tuple(texts), torn, is_cut, is_last)
+
+
+def _length(path: Path) -> int:
+    """Return how many bytes are written in a segment; there may be room after them."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0 or os.pread(file.fileno(), 1, size - 1) != b"\0":
+            return size
+        with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+            return mapped.find(b"\0")
 
 
 def _locked(descriptor: int) -> bool:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.access.credentials import Credential
 from app.gate.afterwards import Afterwards
-from app.gate.current import Current, Presented, State
-from app.gate.decision import Allow, Call, Deny, LimitState, decide
+from app.gate.current import Current, Gateway, KnownKey, Presented, State
+from app.gate.decision import Allow, Call, Deny, LimitState
 from app.gate.limits import Limits
 from app.gate.reasons import Reason
 from app.gate.recorder import NotRecorded, Recorder, Verification
 from app.store.peppers import PepperMissing, Peppers
 from app.store.prepared_reads import StoreUnavailable, prepared_reads
-from app.store.unit_of_work import ClockAbsurd, Store, moment_after, new_id, wall_clock
+from app.store.unit_of_work import ClockAbsurd, Store, moment_after, wall_clock
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,7 @@ SCOPE: Final = "gate"
 _MOST_SEEN: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The gate's answer to one question. ``id`` names the decision, in the answer and in what is recorded."""
 
     id: str
@@ -76,7 +77,7 @@ class Gate:
             state = self._current.state()
         except Exception as error:
             return self._recorded(gateway, _failed(error), call, None, face, started)
-        return self._judged(gateway, key, call, face, state, started)
+        return self._judged(gateway, self._known(state, gateway, key), call, face, started)
 
     def judge_for(
         self, token: str | None, presented: str | Reason | None, call: Call, *, face: str
@@ -87,10 +88,21 @@ class Gate:
 
         :param presented: the caller's key, or why the face denies before any key is known.
         """
-        started = perf_counter_ns()
+        return self._judge_for(token, presented, call, face, perf_counter_ns(), None)
+
+    def _judge_for(
+        self,
+        token: str | None,
+        presented: str | Reason | None,
+        call: Call,
+        face: str,
+        started: int,
+        mark: bytes | None,
+    ) -> Verdict:
+        """Judge; keep what the token and the key were found to be under a mark, if there is one."""
         shown = None if token is None else self._current.presented(token)
         if shown is None:
-            return Verdict(new_id(), Deny(Reason.GATE_UNAUTHENTICATED))
+            return Verdict(_decision_id(), Deny(Reason.GATE_UNAUTHENTICATED))
         key = presented if isinstance(presented, Reason) else self._presented(presented)
         if isinstance(key, Reason):
             # Denied whatever the store says; whose record it is in, the token said when it was first seen.
@@ -99,14 +111,53 @@ class Gate:
                 return self._recorded(gateway, Deny(key), call, None, face, started)
         try:
             state = self._current.state()
-            found = self._gateway(state, shown)
+            found = state.gateway(shown)
+            if found is None:
+                return Verdict(_decision_id(), Deny(Reason.GATE_UNAUTHENTICATED))
+            admitted = self._admitted(found)
         except Exception as error:
-            return Verdict(new_id(), _failed(error))
-        if isinstance(found, Deny):
-            return Verdict(new_id(), found)
+            return Verdict(_decision_id(), _failed(error))
+        if isinstance(admitted, Deny):
+            return Verdict(_decision_id(), admitted)
+        self._see(shown, admitted)
         if isinstance(key, Reason):
-            return self._recorded(found, Deny(key), call, None, face, started)
-        return self._judged(found, key, call, face, state, started)
+            return self._recorded(admitted, Deny(key), call, None, face, started)
+        known = self._known(state, admitted, key)
+        if mark is not None and isinstance(known, KnownKey):
+            state.keep(state.asked, mark, (found, known))
+        return self._judged(admitted, known, call, face, started)
+
+    def judge_said(
+        self,
+        said: str,
+        reading: Callable[[], tuple[str | None, str | Reason | None]],
+        call: Call,
+        *,
+        face: str,
+    ) -> Verdict:
+        """Do the same for a gateway of which is known what its request says of the token and of the key.
+
+        :param said: all of the request that the token and the key are read from. What they were found to be
+            is kept under it for as long as what was looked up is current.
+        :param reading: reads the two, as :meth:`judge_for` takes them.
+        """
+        started = perf_counter_ns()
+        mark = self._current.mark(said)
+        try:
+            asked = self._current.asked(mark)
+        except Exception:
+            # What the store has to do with it is found out again, in its turn.
+            asked = None
+        if asked is None:
+            return self._judge_for(*reading(), call, face, started, mark)
+        gateway, key = asked
+        try:
+            admitted = self._admitted(gateway)
+        except Exception as error:
+            return Verdict(_decision_id(), _failed(error))
+        if isinstance(admitted, Deny):
+            return Verdict(_decision_id(), admitted)
+        return self._judged(admitted, key, call, face, started)
 
     def judge_by(
         self,
@@ -142,55 +193,54 @@ class Gate:
             return Reason.NO_KEY
         return self._current.presented(text) or Reason.KEY_MALFORMED
 
-    def _gateway(self, state: State, shown: Presented) -> Credential | Deny:
-        found = state.gateway(shown)
-        if found is None:
-            return Deny(Reason.GATE_UNAUTHENTICATED)
+    def _admitted(self, gateway: Gateway) -> Credential | Deny:
+        """Return the credential of a gateway, if it opens the gate now."""
         try:
-            now = moment_after(found.last_write_at)
+            now = moment_after(gateway.last_write_at)
         except ClockAbsurd:
             return Deny(Reason.CLOCK_ABSURD)
-        credential = found.credential
+        credential = gateway.credential
         if SCOPE not in credential.scopes or credential.ended(now) is not None:
             return Deny(Reason.GATE_UNAUTHENTICATED)
-        if shown.mark not in self._seen:
-            if len(self._seen) >= _MOST_SEEN:
-                self._seen.clear()
-            self._seen[shown.mark] = credential
         self._afterwards.note_gateway(credential, now)
         return credential
 
+    def _see(self, shown: Presented, gateway: Credential) -> None:
+        """Remember whose a token was: what is denied without the store is recorded as of its tenant."""
+        if shown.mark not in self._seen:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen[shown.mark] = gateway
+
+    def _known(self, state: State, gateway: Credential, key: Presented) -> KnownKey | Deny:
+        """Look a key up."""
+        try:
+            return state.key(gateway.tenant_id, key) or Deny(Reason.KEY_UNKNOWN)
+        except PepperMissing:
+            return Deny(Reason.PEPPER_MISSING)
+        except Exception as error:
+            return _failed(error)
+
     def _judged(
-        self, gateway: Credential, key: Presented, call: Call, face: str, state: State, started: int
+        self, gateway: Credential, key: KnownKey | Deny, call: Call, face: str, started: int
     ) -> Verdict:
+        if isinstance(key, Deny):
+            return self._recorded(gateway, key, call, None, face, started)
         now: int | None = None
         try:
-            decision, now = self._decision(state, gateway, key, call)
+            now = moment_after(key.known.last_write_at)
+            decision = key.decide(call, now)
+            if isinstance(decision, Allow) and self._limits is not None:
+                decision = self._limits.take(decision, now)
+            if key.known.move is not None:
+                self._afterwards.note_move(key.known.move)
+            if isinstance(decision, Deny):
+                self._afterwards.note_denial(decision, now, gateway.actor)
+        except ClockAbsurd:
+            decision = Deny(Reason.CLOCK_ABSURD)
         except Exception as error:
             decision = _failed(error)
         return self._recorded(gateway, decision, call, now, face, started)
-
-    def _decision(
-        self, state: State, gateway: Credential, key: Presented, call: Call
-    ) -> tuple[Allow | Deny, int | None]:
-        """Return the decision, and the moment it was made for where a key was found."""
-        try:
-            known = state.key(gateway.tenant_id, key)
-            if known is None:
-                return Deny(Reason.KEY_UNKNOWN), None
-            now = moment_after(known.last_write_at)
-        except ClockAbsurd:
-            return Deny(Reason.CLOCK_ABSURD), None
-        except PepperMissing:
-            return Deny(Reason.PEPPER_MISSING), None
-        decision = decide(known.holding, call, now)
-        if isinstance(decision, Allow) and self._limits is not None:
-            decision = self._limits.take(decision, now)
-        if known.move is not None:
-            self._afterwards.note_move(known.move)
-        if isinstance(decision, Deny):
-            self._afterwards.note_denial(decision, now, gateway.actor)
-        return decision, now
 
     def _recorded(
         self,
@@ -201,7 +251,7 @@ class Gate:
         face: str,
         started: int,
     ) -> Verdict:
-        identifier = new_id()
+        identifier = _decision_id()
         holding = decision.holding
         allowed = isinstance(decision, Allow)
         verification = Verification(
@@ -232,6 +282,28 @@ class Gate:
             # Nothing passes that leaves no record (P9).
             decision = _failed(error)
         return Verdict(identifier, decision)
+
+
+class _Identifiers:
+    """Ids that nobody else gives out: a part that is this process's by chance, and a number.
+
+    They name decisions and guard nothing, so they need not be guessed hard; to ask the system for chance each
+    time would cost more than the decision.
+    """
+
+    def __init__(self) -> None:
+        self._process = secrets.token_hex(10)
+        self._numbers = itertools.count()
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._process = secrets.token_hex(10)
+
+    def __call__(self) -> str:
+        return f"{self._process}{next(self._numbers):012x}"
+
+
+_decision_id: Final = _Identifiers()
 
 
 def _failed(error: Exception) -> Deny:

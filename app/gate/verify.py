@@ -6,6 +6,7 @@ One URL serves all three, by the same code behind the hot door (``app/gate/door.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, Response, request
@@ -13,7 +14,7 @@ from flask import Blueprint, Response, request
 from app.gate.answer import Answer, answer_to
 from app.gate.client import ClientAddress
 from app.gate.decision import Deny
-from app.gate.question import GATE_HEADER, PATH, CredentialsConflict, call_of, key_of, token_of
+from app.gate.question import GATE_HEADER, PATH, CredentialsConflict, call_of, key_of, said_of, token_of
 from app.gate.reasons import Reason
 from app.gate.verification import Gate, Verdict
 from app.store.unit_of_work import new_id
@@ -58,13 +59,17 @@ class Verify:
         return face
 
     def _verdict(self, environ: WSGIEnvironment) -> Verdict:
-        try:
-            token = token_of(environ)
-        except CredentialsConflict:
-            token = None
-        try:
-            key: str | Reason | None = key_of(environ)
-        except CredentialsConflict:
-            key = Reason.KEYS_CONFLICT
         call = call_of(environ, self._clients.of(environ))
-        return self._gate.judge_for(token, key, call, face="verify")
+        return self._gate.judge_said(said_of(environ), partial(_shown, environ), call, face="verify")
+
+
+def _shown(environ: WSGIEnvironment) -> tuple[str | None, str | Reason | None]:
+    """Return the gateway's token and the caller's key, or why there is no key."""
+    try:
+        token = token_of(environ)
+    except CredentialsConflict:
+        token = None
+    try:
+        return token, key_of(environ)
+    except CredentialsConflict:
+        return token, Reason.KEYS_CONFLICT

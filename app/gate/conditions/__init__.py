@@ -51,15 +51,27 @@ def _window(conditions: Conditions, call: Call, now: int) -> bool:
     return not conditions.windows or any(window.contains(now) for window in conditions.windows)
 
 
-JUDGED: Final[tuple[tuple[Reason, Callable[[Conditions, Call, int], bool]], ...]] = (
-    (Reason.CONDITION_UNKNOWN, _known),
-    (Reason.RIGHT_ENDED, _not_ended),
-    (Reason.RIGHT_NOT_STARTED, _started),
-    (Reason.METHOD_NOT_ALLOWED, _method),
-    (Reason.PATH_NOT_ALLOWED, _path),
-    (Reason.PROPERTY_MISMATCH, _properties),
-    (Reason.NETWORK_NOT_ALLOWED, _network),
-    (Reason.OUTSIDE_WINDOW, _window),
+Judge = Callable[[Conditions, "Call", int], bool]
+
+JUDGED: Final[tuple[tuple[Reason, str, Judge], ...]] = (
+    (Reason.CONDITION_UNKNOWN, "unknown", _known),
+    (Reason.RIGHT_ENDED, "not_after", _not_ended),
+    (Reason.RIGHT_NOT_STARTED, "not_before", _started),
+    (Reason.METHOD_NOT_ALLOWED, "methods", _method),
+    (Reason.PATH_NOT_ALLOWED, "paths", _path),
+    (Reason.PROPERTY_MISMATCH, "properties", _properties),
+    (Reason.NETWORK_NOT_ALLOWED, "networks", _network),
+    (Reason.OUTSIDE_WINDOW, "windows", _window),
 )
-"""What is judged by itself, in the order in which it is told: what never comes before what another call,
-another place or another time would meet."""
+"""What is judged by itself, each with the condition it is about, in the order in which it is told: what never
+comes before what another call, another place or another time would meet."""
+
+
+def judges(conditions: Conditions) -> tuple[tuple[int, Judge], ...]:
+    """Return what has anything to judge of some conditions, each with its place in :data:`JUDGED`."""
+    unasked: tuple[object, ...] = (None, (), frozenset())
+    return tuple(
+        (place, judge)
+        for place, (_, name, judge) in enumerate(JUDGED)
+        if (asked := getattr(conditions, name)) is not False and asked not in unasked
+    )

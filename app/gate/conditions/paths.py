@@ -9,6 +9,9 @@ from urllib.parse import unquote_to_bytes
 # An escape that is none, an encoded separator, an encoded NUL: two parsers may read such a path differently.
 _AMBIGUOUS = re.compile(r"%(?![0-9A-Fa-f]{2})|%2f|%5c|%00|[\\\x00-\x20\x7f]", re.IGNORECASE)
 
+# What is the same however it is read: no escape, and no segment that is empty or begins with a dot.
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9_~!$&'()*+,;=:@.-]*)+/?")
+
 
 def path_allowed(patterns: Sequence[str], path: str | None) -> bool:
     """Return whether a path meets one of some patterns; an unknown or ambiguous path meets none.
@@ -17,14 +20,19 @@ def path_allowed(patterns: Sequence[str], path: str | None) -> bool:
     its escapes are decoded, and its dot segments and doubled slashes are resolved.
     """
     plain = normal_path(path) if path is not None else None
-    return plain is not None and any(
-        plain.startswith(pattern[:-1]) if pattern.endswith("*") else plain == pattern for pattern in patterns
-    )
+    if plain is None:
+        return False
+    for pattern in patterns:
+        if plain == pattern or (pattern.endswith("*") and plain.startswith(pattern[:-1])):
+            return True
+    return False
 
 
 def normal_path(path: str) -> str | None:
     """Return a path as an application resolves it, or None where two might disagree about it."""
     path = path.partition("?")[0].partition("#")[0]
+    if _PLAIN.fullmatch(path):
+        return path
     if not path.startswith("/") or _AMBIGUOUS.search(path):
         return None
     try:

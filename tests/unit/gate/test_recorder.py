@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -112,16 +113,21 @@ def test_a_folder_that_cannot_be_made_refuses(tmp_path: Path) -> None:
         SpoolRecorder(Spool(tmp_path / "spool", most_bytes=MOST)).record(verification("t"))
 
 
-def test_a_disk_without_space_refuses(spool: Spool, tmp_path: Path) -> None:
+def without_space(_descriptor: int, _offset: int, _length: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_without_space_refuses(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "SEGMENT_BYTES", 1)
     spool.append(b"{}")
-    (path, _) = spool.sizes()[0]
-    segment = spool._segment
-    assert segment is not None
-    with open("/dev/full", "wb") as full:  # a real disk's ENOSPC
-        os.dup2(full.fileno(), segment.descriptor)
-    with pytest.raises(SpoolUnwritable, match="No space left"):
-        spool.append(b"{}")
-    assert path.read_bytes() == b"\x1e{}\n"
+    with monkeypatch.context() as full:
+        full.setattr(os, "posix_fallocate", without_space)
+        with pytest.raises(SpoolUnwritable, match="No space left"):
+            spool.append(b"[1]")
+    assert texts(spool) == [b"{}"]
+    assert [each.name for each in spool.folder.iterdir() if each.name.startswith(".")] == []
+    spool.append(b"[2]")
+    assert texts(spool) == [b"{}", b"[2]"]
 
 
 def test_a_text_that_broke_off_is_left_out_and_its_followers_are_not(tmp_path: Path) -> None:
@@ -137,7 +143,8 @@ def test_a_text_that_broke_off_is_left_out_and_its_followers_are_not(tmp_path: P
 def test_the_unfinished_end_of_a_segment_in_use_is_waited_for(spool: Spool) -> None:
     spool.append(b"{}")
     (path, size) = spool.sizes()[0]
-    with path.open("ab") as file:
+    with path.open("r+b") as file:
+        file.seek(size)
         file.write(b'\x1e{"half')
     chunk = read_chunk(path, 0, MOST)
     assert (chunk.end, chunk.is_last, chunk.torn) == (size, False, 0)

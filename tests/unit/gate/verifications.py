@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -40,7 +39,7 @@ def verification(tenant_id: str, **differently: Any) -> Verification:
     if differently.get("reason") is not None:
         differently = {"allowed": False, "entitlements": (), **differently}
     its_own = {"id": new_id(), "tenant_id": tenant_id, "key_id": f"key-{tenant_id}"}
-    return replace(_ONE, **{**its_own, **differently})
+    return _ONE._replace(**{**its_own, **differently})
 
 
 def recorded(store: Store, tenant_id: str) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.store import prepared_reads as prepared
 from app.store.engine import create_engine
 from app.store.prepared_reads import PreparedReads, StoreUnavailable, prepared_reads
 
@@ -32,6 +33,12 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def reads(path: Path) -> PreparedReads:
     return prepared_reads(create_engine(f"sqlite:///{path}"))
+
+
+@pytest.fixture
+def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the file at every use."""
+    monkeypatch.setattr(prepared, "FILE_LOOKED_AT_EVERY", 0)
 
 
 def number(reads: PreparedReads) -> int:
@@ -68,6 +75,19 @@ def test_what_is_not_committed_yet_changes_nothing(path: Path, reads: PreparedRe
     assert (reads.version() != before, number(reads)) == (True, 1)
 
 
+def test_the_version_is_read_without_asking_sqlite(
+    path: Path, reads: PreparedReads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepared, "FILE_LOOKED_AT_EVERY", 3600)
+    before = reads.version()
+    monkeypatch.setattr(prepared._Sqlite, "_version", None)
+    assert reads.version() == before
+    with sqlite3.connect(path) as other:
+        other.execute(INSERT)
+    assert reads.version() != before
+
+
+@pytest.mark.usefixtures("attentive")
 def test_a_file_that_was_replaced_is_read(path: Path, reads: PreparedReads) -> None:
     before = reads.version()
     copy = path.with_name("restored.sqlite3")
@@ -82,6 +102,7 @@ def test_a_file_that_was_replaced_is_read(path: Path, reads: PreparedReads) -> N
     assert number(reads) == 1
 
 
+@pytest.mark.usefixtures("attentive")
 def test_a_file_that_is_gone_is_an_outage_until_it_is_back(path: Path, reads: PreparedReads) -> None:
     before = reads.version()
     away = path.with_name("away")
