@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,8 +35,12 @@ class OwnPostgresql:
 
     def pause(self) -> None:
         """Let it stand still: it takes connections, for the system does that, and answers nothing."""
-        for process in self._processes():
-            process.suspend()
+        head, *_ = self._processes()
+        _stop(head)
+        # It makes no others any more.
+        for process in head.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                _stop(process)
 
     def resume(self) -> None:
         for process in self._processes():
@@ -48,6 +53,12 @@ class OwnPostgresql:
             return [head, *head.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+
+def _stop(process: psutil.Process) -> None:
+    process.suspend()
+    while process.status() != psutil.STATUS_STOPPED:
+        time.sleep(0.001)
 
 
 @contextmanager

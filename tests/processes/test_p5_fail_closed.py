@@ -121,7 +121,6 @@ def test_a_store_that_stands_still_lets_nothing_pass_and_comes_back(
     load.wait_for(some_allowed)
 
 
-@pytest.mark.xfail(reason="the gate sets its store no time yet, so that a caller waits with it", strict=False)
 def test_a_store_that_stands_still_is_told_of_in_time(load: Load, postgresql: OwnPostgresql) -> None:
     load.wait_for(some_allowed)
     postgresql.pause()
