@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> Flask:
     from werkzeug.exceptions import HTTPException
 
     from app import health
+    from app.access.global_revocation import Revokers
     from app.access.login import Login
     from app.access.login_provider import ClientSecrets
     from app.access.protector import Protector
@@ -126,6 +127,7 @@ def create_app(settings: Settings) -> Flask:
             protector.acquire,
             silent_after=settings.silent_after_cycles,
             loopback=settings.loopback_issuers,
+            root_url=settings.root_url,
         )
     )
     flask.register_blueprint(brakes_face.blueprint(store, protector.acquire))
@@ -151,7 +153,8 @@ def create_app(settings: Settings) -> Flask:
     )
     limits = CountedLimits(limit_uses(store.engine, settings.data_dir / "limits.sqlite3"))
     flask.extensions[ERASING] = Erasing(store, limits.forget)
-    flask.register_blueprint(revocation.blueprint(store, peppers, protector.acquire))
+    revokers = Revokers(store, keys, root_url=settings.root_url, rate_limit=rate_limit)
+    flask.register_blueprint(revocation.blueprint(store, peppers, protector, revokers))
     flask.register_blueprint(openapi.blueprint())
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards

@@ -21,8 +21,11 @@ ALGORITHMS: Final = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
 TYPES: Final = frozenset({"jwt", "client-authentication+jwt"})
 """What an assertion may say that it is. It may say nothing: RFC 7523bis advises against refusing that."""
 
+REVOCATION_TYPES: Final = frozenset({"global-token-revocation+jwt"})
+"""What an assertion must say that it is to end the keys of a user, as Okta signs it."""
+
 LONGEST_LIFE: Final = 3600
-"""How far ahead the end of a client's own assertion may be, in seconds."""
+"""How far ahead the end of an assertion that is used once may be, in seconds, and how long ago it began."""
 
 SLACK: Final = 60
 """How far the clocks may differ, in seconds."""
@@ -69,28 +72,72 @@ def believe(assertion: str, client: Client, keys: SigningKeys, *, issuer: str) -
     :raises AssertionInvalid: when it is not to be believed.
     :raises KeysUnavailable: when nobody can tell, because the keys cannot be fetched.
     """
+    audience = issuer if client.audience is None else client.audience
+    claims = _claims(assertion, client, keys, TYPES, _expected(client, issuer), audience)
+    if client.is_federated:
+        return Believed(None, (int(claims["exp"]) + SLACK) * _SECOND)
+    return _used_once(claims, audience)
+
+
+def believe_revocation(assertion: str, client: Client, keys: SigningKeys, *, endpoint: str) -> Believed:
+    """Check an assertion by which a client ends all keys of a user.
+
+    It says by its ``typ`` that it is for that, has the issuer and the subject that are registered (where none
+    are, the client as both), the address that was called as its only audience, was issued within the hour,
+    ends within the hour, and has an id that is used once.
+
+    :param endpoint: the address that was called, without a query.
+    :raises AssertionInvalid: when it is not to be believed.
+    :raises KeysUnavailable: when nobody can tell, because the keys cannot be fetched.
+    """
+    expected = jwt.JWTClaimsRegistry(
+        leeway=SLACK,
+        iss={"essential": True, "value": client.issuer or client.id},
+        sub={"essential": True, "value": client.subject or client.id},
+        aud={"essential": True, "value": endpoint},
+        exp={"essential": True},
+        iat={"essential": True},
+        jti={"essential": True},
+    )
+    claims = _claims(assertion, client, keys, REVOCATION_TYPES, expected, endpoint)
+    if claims["iat"] * _SECOND < wall_clock() - (LONGEST_LIFE + SLACK) * _SECOND:
+        raise AssertionInvalid("the assertion's iat is too long ago: an hour at most")
+    return _used_once(claims, endpoint)
+
+
+def _claims(
+    assertion: str,
+    client: Client,
+    keys: SigningKeys,
+    types: frozenset[str],
+    expected: jwt.JWTClaimsRegistry,
+    audience: str,
+) -> dict[str, Any]:
+    """Return the claims of an assertion whose signature, type and claims are as they must be."""
     key_id = _unverified(assertion)[0].get("kid")
     found = _keys_of(client, keys, key_id if isinstance(key_id, str) else None)
     try:
         token = jwt.decode(assertion, found, algorithms=ALGORITHMS)
     except (JoseError, ValueError, TypeError):
         raise AssertionInvalid("the signature of the assertion cannot be verified") from None
-    if str(token.header.get("typ", "JWT")).lower().removeprefix("application/") not in TYPES:
+    if str(token.header.get("typ", "JWT")).lower().removeprefix("application/") not in types:
         raise AssertionInvalid("the JWT is for another purpose: its typ says so")
-    claims = token.claims
     try:
-        _expected(client, issuer).validate(claims)
+        expected.validate(token.claims)
     except InvalidClaimError as error:
-        raise AssertionInvalid(_explained(error.claim, issuer, client)) from None
+        raise AssertionInvalid(_explained(error.claim, audience)) from None
     except JoseError as error:
         raise AssertionInvalid(f"the assertion is refused: {error.description or error.error}") from None
-    ends_at = (int(claims["exp"]) + SLACK) * _SECOND
-    if client.is_federated:
-        return Believed(None, ends_at)
-    if claims["aud"] != issuer:
-        raise AssertionInvalid(_explained("aud", issuer, client))
+    return token.claims
+
+
+def _used_once(claims: dict[str, Any], audience: str) -> Believed:
+    """Hold the claims to what is asked of an assertion that may be used once."""
+    if claims["aud"] != audience:
+        raise AssertionInvalid(_explained("aud", audience))
     if len(claims["jti"]) > 256:
         raise AssertionInvalid("the assertion's jti is too long")
+    ends_at = (int(claims["exp"]) + SLACK) * _SECOND
     if ends_at > wall_clock() + (LONGEST_LIFE + 2 * SLACK) * _SECOND:
         raise AssertionInvalid("the assertion's exp is too far ahead: an hour at most")
     return Believed(claims["jti"], ends_at)
@@ -116,18 +163,20 @@ def _expected(client: Client, issuer: str) -> jwt.JWTClaimsRegistry:
     )
 
 
-def _explained(claim: str | None, issuer: str, client: Client) -> str:
-    if claim == "aud" and not client.is_federated:
-        return f"the assertion's aud must be {issuer!r} and nothing else"
+def _explained(claim: str | None, audience: str) -> str:
+    if claim == "aud":
+        return f"the assertion's aud must be {audience!r} and nothing else"
     return f"the assertion's {claim} is not as it must be"
 
 
 def _keys_of(client: Client, keys: SigningKeys, key_id: str | None) -> KeySet:
-    if client.issuer is not None:
-        return keys.of_issuer(client.issuer, key_id)
     if client.keys_url is not None:
         return keys.at(client.keys_url, key_id)
-    return usable_keys(dict(client.keys or {}))
+    if client.keys is not None:
+        return usable_keys(dict(client.keys))
+    if client.issuer is not None:
+        return keys.of_issuer(client.issuer, key_id)
+    raise AssertionInvalid("the client has no keys")
 
 
 def _unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,12 +2,16 @@
 
 A client either signs its assertions with keys of its own (``private_key_jwt``, RFC 7523), or an identity
 provider vouches for it with an assertion of a known issuer and subject (workload identity federation).
+
+One that is for revocation gets no tokens: it ends all keys of a user (Global Token Revocation), each time
+with an assertion, which an identity provider signs as itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -37,6 +41,13 @@ _KEPT: Final = 24 * 3600 * 1_000_000
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+class Purpose(StrEnum):
+    """What the assertions of a client are for."""
+
+    tokens = "tokens"
+    revocation = "revocation"
+
+
 class ClientInvalid(AccessError):
     """A client cannot be registered like this."""
 
@@ -53,13 +64,15 @@ class AssertionReused(AccessError):
 class Client:
     """A client of a connection. ``keys`` is a JWK set with public keys. Times in microseconds.
 
-    ``issuer``, ``subject`` and ``audience`` are there when somebody else vouches for it.
+    ``issuer`` and ``subject`` are there when somebody else signs for it, and ``audience`` where it is for
+    tokens; of one for revocation the audience is the address that it calls.
     """
 
     id: str
     tenant_id: str
     connection_id: str
     name: str
+    purpose: Purpose
     issuer: str | None
     subject: str | None
     audience: str | None
@@ -79,6 +92,7 @@ def register_client(
     connection_name_or_id: str,
     name: str,
     *,
+    purpose: Purpose = Purpose.tokens,
     keys: Mapping[str, Any] | None = None,
     keys_url: str | None = None,
     issuer: str | None = None,
@@ -87,6 +101,9 @@ def register_client(
     loopback: bool = False,
 ) -> Client:
     """Register a client of a connection: with its public keys, or an address of them, or who vouches for it.
+
+    One for revocation may have an issuer and a subject together with keys: where the issuer has no discovery
+    document that tells of them.
 
     :param loopback: whether an address may be an http one on this machine.
     :raises ClientInvalid: when it is not exactly one of these, or it cannot be.
@@ -97,13 +114,10 @@ def register_client(
     found = get_connection(unit, connection_name_or_id)
     if found.disabled_at is not None:
         raise ConnectionDisabled(f"the connection {found.name!r} is disabled")
-    vouched = (issuer, subject, audience)
-    if [keys is not None, keys_url is not None, any(vouched)].count(True) != 1 or any(vouched) != all(
-        vouched
-    ):
-        raise ClientInvalid(
-            "give public keys (jwks), or their address (jwksUri), or issuer, subject and audience together"
-        )
+    if purpose is Purpose.revocation:
+        _check_revoker(keys, keys_url, issuer, subject, audience)
+    else:
+        _check_own_or_vouched(keys, keys_url, issuer, subject, audience)
     for address in (keys_url, issuer):
         if address is not None:
             checked_address(address, loopback=loopback)
@@ -114,6 +128,7 @@ def register_client(
             tenant_id=unit.tenant_id,
             connection_id=found.id,
             name=checked_name(name),
+            purpose=purpose,
             issuer=issuer,
             subject=subject,
             audience=audience,
@@ -122,7 +137,7 @@ def register_client(
             created_at=unit.now,
         )
     )
-    data = {"name": name, "connection": found.id, "issuer": issuer, "subject": subject}
+    data = {"name": name, "purpose": purpose, "connection": found.id, "issuer": issuer, "subject": subject}
     record(unit, [Event("client.registered", f"client/{client_id}", data)])
     return get_client(unit, found.id, client_id)
 
@@ -171,13 +186,16 @@ def remove_client(unit: Unit, connection_name_or_id: str, client_id: str) -> Cli
     return found
 
 
-def find_client(reading: sa.Connection, client_id: str) -> Client | None:
+def find_client(reading: sa.Connection, client_id: str, purpose: Purpose) -> Client | None:
     """Return a client by its id alone, when it and its connection are there still; None when not."""
+    if "\0" in client_id:
+        return None
     row = reading.execute(
         sa.select(oauth_client)
         .join(connection, connection.c.id == oauth_client.c.connection_id)
         .where(
             oauth_client.c.id == client_id,
+            oauth_client.c.purpose == purpose,
             oauth_client.c.removed_at.is_(None),
             connection.c.disabled_at.is_(None),
         )
@@ -196,21 +214,7 @@ def issue_token(
     :raises ConnectionDisabled: when the connection was disabled meanwhile.
     :raises ClientMissing: when the client was removed meanwhile.
     """
-    get_client(unit, client.connection_id, client.id)
-    of_client = used_assertion.c.client_id == client.id
-    unit.execute(sa.delete(used_assertion).where(of_client, used_assertion.c.expires_at <= unit.now))
-    if jti is not None:
-        known = sa.select(used_assertion.c.jti).where(of_client, used_assertion.c.jti == jti)
-        if unit.execute(known).first() is not None:
-            raise AssertionReused("the assertion was used before")
-        row = {
-            "client_id": client.id,
-            "tenant_id": unit.tenant_id,
-            "jti": jti,
-            # The clock may be behind the moment of the last write by as much.
-            "expires_at": assertion_ends_at + CLOCK_SLACK,
-        }
-        unit.execute(sa.insert(used_assertion).values(row))
+    use_assertion(unit, client, jti=jti, assertion_ends_at=assertion_ends_at)
     ended = (credential.c.client_id == client.id) & (credential.c.expires_at <= unit.now - _KEPT)
     unit.execute(sa.delete(credential).where(ended))
     issued, token = issue_credential(
@@ -223,6 +227,35 @@ def issue_token(
     )
     unit.execute(sa.update(credential).where(credential.c.id == issued.id).values(client_id=client.id))
     return issued, token
+
+
+def use_assertion(unit: Unit, client: Client, *, jti: str | None, assertion_ends_at: int) -> None:
+    """Note that an assertion was used, together with what it is used for.
+
+    :param jti: the id of the assertion, where it may be used but once.
+    :param assertion_ends_at: when nobody believes the assertion any more, in microseconds.
+    :raises AssertionReused: when it was used before.
+    :raises ConnectionDisabled: when the connection was disabled meanwhile.
+    :raises ClientMissing: when the client was removed meanwhile.
+    """
+    get_client(unit, client.connection_id, client.id)
+    if get_connection(unit, client.connection_id).disabled_at is not None:
+        raise ConnectionDisabled("the connection is disabled")
+    of_client = used_assertion.c.client_id == client.id
+    unit.execute(sa.delete(used_assertion).where(of_client, used_assertion.c.expires_at <= unit.now))
+    if jti is None:
+        return
+    known = sa.select(used_assertion.c.jti).where(of_client, used_assertion.c.jti == jti)
+    if unit.execute(known).first() is not None:
+        raise AssertionReused("the assertion was used before")
+    row = {
+        "client_id": client.id,
+        "tenant_id": unit.tenant_id,
+        "jti": jti,
+        # The clock may be behind the moment of the last write by as much.
+        "expires_at": assertion_ends_at + CLOCK_SLACK,
+    }
+    unit.execute(sa.insert(used_assertion).values(row))
 
 
 def checked_address(address: str, *, loopback: bool = True) -> str:
@@ -240,6 +273,34 @@ def checked_address(address: str, *, loopback: bool = True) -> str:
     if not is_safe or not host or "@" in parts.netloc or parts.fragment or not address.isprintable():
         raise ClientInvalid("an issuer and the address of keys are https URLs")
     return address
+
+
+def _check_own_or_vouched(keys: Mapping[str, Any] | None, keys_url: str | None, *vouched: str | None) -> None:
+    if [keys is not None, keys_url is not None, any(vouched)].count(True) != 1 or any(vouched) != all(
+        vouched
+    ):
+        raise ClientInvalid(
+            "give public keys (jwks), or their address (jwksUri), or issuer, subject and audience together"
+        )
+
+
+def _check_revoker(
+    keys: Mapping[str, Any] | None,
+    keys_url: str | None,
+    issuer: str | None,
+    subject: str | None,
+    audience: str | None,
+) -> None:
+    if audience is not None:
+        raise ClientInvalid(
+            "a client for revocation has no audience to choose: it is the address that it calls"
+        )
+    if (not issuer) != (not subject):
+        raise ClientInvalid("give issuer and subject together")
+    if keys is not None and keys_url is not None:
+        raise ClientInvalid("give public keys (jwks) or their address (jwksUri), not both")
+    if not issuer and keys is None and keys_url is None:
+        raise ClientInvalid("give issuer and subject, or public keys (jwks), or their address (jwksUri)")
 
 
 def _public(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -278,6 +339,7 @@ def _client(row: sa.Row[Any]) -> Client:
         tenant_id=row.tenant_id,
         connection_id=row.connection_id,
         name=row.name,
+        purpose=Purpose(row.purpose),
         issuer=row.issuer,
         subject=row.subject,
         audience=row.audience,

@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import (
     UnsupportedTokenTypeError,
 )
 from authlib.oauth2.rfc6750 import BearerTokenValidator, InsufficientScopeError, InvalidTokenError
+from flask import request
 from werkzeug.datastructures import Headers
 
 from app.access.credentials import Credential, find_credential
@@ -66,6 +67,14 @@ class Protector:
             raise _refusal(error, wanted) from None
         note_use(self._store, credential)
         return credential
+
+    def presented(self) -> str | None:
+        """Return the one bearer token of the current request as it was sent; None where there is not one."""
+        try:
+            _, token = self._protector.parse_request_authorization(request)
+        except OAuth2Error:
+            return None
+        return token
 
 
 class _HeaderProtector(ResourceProtector):  # type: ignore[misc]  # Authlib has no types

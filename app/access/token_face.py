@@ -14,8 +14,9 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from flask import Blueprint, Flask, Response, jsonify
 
 from app.access.assertions import ALGORITHMS, AssertionInvalid, Believed, believe, claimed_client
-from app.access.clients import TOKEN_LIFETIME, Client, find_client, issue_token
+from app.access.clients import TOKEN_LIFETIME, Client, Purpose, find_client, issue_token
 from app.access.errors import AccessError
+from app.access.global_revocation import REVOCATION_PATH
 from app.access.rate_limit import RateLimit, TooManyRequests
 from app.access.signing_keys import PATIENCE, KeysUnavailable, SigningKeys
 from app.store.peppers import Peppers
@@ -77,7 +78,7 @@ class TokenFace:
         return answer
 
     def _metadata(self) -> Response:
-        """Describe the endpoint (RFC 8414 §2)."""
+        """Describe the endpoints (RFC 8414 §2, draft-parecki-oauth-global-token-revocation)."""
         return jsonify(
             issuer=self.issuer,
             token_endpoint=f"{self.issuer}/oauth2/token",
@@ -91,13 +92,13 @@ class TokenFace:
             introspection_endpoint=f"{self.issuer}/oauth2/introspect",
             # A gateway shows its own token (RFC 6750), as at every face: RFC 8414 §2 names that so.
             introspection_endpoint_auth_methods_supported=["Bearer"],
+            global_token_revocation_endpoint=f"{self.issuer}{REVOCATION_PATH}",
+            global_token_revocation_endpoint_auth_methods_supported=["Bearer", METHOD],
         )
 
     def _query(self, client_id: str) -> _Asking | None:
-        if "\0" in client_id:
-            return None
         with self.store.engine.begin() as reading:
-            found = find_client(reading, client_id)
+            found = find_client(reading, client_id, Purpose.tokens)
         return None if found is None else _Asking(found)
 
     def _authenticate(self, query_client: Any, request: Any) -> _Asking | None:

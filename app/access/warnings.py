@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from app.access.clients import Purpose
 from app.access.connections import Connection, list_connections
 from app.access.credentials import Credential, list_credentials
 from app.access.silence import CYCLES, silent_since
@@ -62,7 +63,9 @@ def find_warnings(unit: Unit, cycles: int = CYCLES) -> list[Warned]:
     served = set(
         unit.execute(
             sa.select(oauth_client.c.connection_id).where(
-                oauth_client.c.tenant_id == unit.tenant_id, oauth_client.c.removed_at.is_(None)
+                oauth_client.c.tenant_id == unit.tenant_id,
+                oauth_client.c.purpose == Purpose.tokens,
+                oauth_client.c.removed_at.is_(None),
             )
         ).scalars()
     )

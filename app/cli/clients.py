@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from app.access.clients import list_clients, register_client, remove_client
+from app.access.clients import Purpose, list_clients, register_client, remove_client
 from app.access.warnings import find_warnings
 from app.cli.administration import connection
 from app.cli.failures import Unable
@@ -21,6 +21,13 @@ from app.operator.clients_face import client_document
 @connection.command("add-client")
 @click.argument("connection_name")
 @click.argument("name")
+@click.option(
+    "--purpose",
+    type=click.Choice(list(Purpose)),
+    default=Purpose.tokens,
+    show_default=True,
+    help="What its assertions are for: tokens, or ending all keys of a user (Okta's Universal Logout).",
+)
 @click.option("--jwks", type=click.Path(dir_okay=False, path_type=Path), help="File with its public keys.")
 @click.option("--jwks-uri", help="Where its public keys are.")
 @click.option("--issuer", help="Who vouches for it, such as https://login.microsoftonline.com/<tenant>/v2.0.")
@@ -31,6 +38,7 @@ from app.operator.clients_face import client_document
 def add_client(
     connection_name: str,
     name: str,
+    purpose: str,
     jwks: Path | None,
     jwks_uri: str | None,
     issuer: str | None,
@@ -39,12 +47,13 @@ def add_client(
     tenant: str | None,
     as_program: bool,
 ) -> None:
-    """Let the OAuth client NAME get tokens for the connection CONNECTION_NAME."""
+    """Let the OAuth client NAME get tokens for the connection CONNECTION_NAME, or end all keys of a user."""
     with writing(tenant) as work:
         made = register_client(
             work.unit,
             connection_name,
             name,
+            purpose=Purpose(purpose),
             keys=None if jwks is None else _read(jwks),
             keys_url=jwks_uri,
             issuer=issuer,
@@ -53,11 +62,19 @@ def add_client(
             loopback=work.installation.settings.loopback_issuers,
         )
     root = work.installation.settings.root_url
+    document = client_document(made, root)
+    if made.purpose is Purpose.revocation:
+        if as_program:
+            print_json(document)
+            return
+        click.echo(f"Client ID            {made.id}")
+        click.echo(f"Logout endpoint URL  {document['endpoint']}")
+        return
     if as_program:
-        print_json({**client_document(made), "tokenUrl": f"{root}/oauth2/token"})
+        print_json({**document, "tokenUrl": document["endpoint"]})
         return
     click.echo(f"Client ID    {made.id}")
-    click.echo(f"Token URL    {root}/oauth2/token")
+    click.echo(f"Token URL    {document['endpoint']}")
     click.echo(f"Audience     {made.audience or root}")
 
 
@@ -70,14 +87,16 @@ def show_clients(connection_name: str, tenant: str | None, as_program: bool) -> 
     with reading(tenant) as work:
         found = list_clients(work.unit, connection_name)
     if as_program:
-        print_json(views.list_document(views.whole(found), client_document))
+        root = work.installation.settings.root_url
+        print_json(views.list_document(views.whole(found), lambda each: client_document(each, root)))
         return
     print_table(
-        ("client", "id", "signs with", "created"),
+        ("client", "id", "for", "signs with", "created"),
         [
             (
                 each.name,
                 each.id,
+                each.purpose,
                 each.issuer or each.keys_url or "keys that are registered",
                 time(each.created_at),
             )

@@ -20,6 +20,8 @@ from app.store.batches import batches
 from app.store.tables import entitlement, key, key_entitlement
 from app.store.unit_of_work import Unit
 
+_OVER = frozenset({KeyState.revoked, KeyState.expired})
+
 
 @contextmanager
 def key_effects(
@@ -38,7 +40,8 @@ def key_effects(
     before = {key_id: each.state for key_id, each in standing.items()}
     yield
     # A brake that engages now decides whether what is dormant is final.
-    count(unit, sorted({*holders(), *(each.consumer_id for each in standing.values())}))
+    held = {each.consumer_id for each in standing.values() if each.state not in _OVER}
+    count(unit, sorted({*holders(), *held}))
     for some in batches(list(before)):
         settle(unit, before, standings(unit, key.c.id.in_(some)))
     issue_due(unit, holders)

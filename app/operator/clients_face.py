@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from flask import Blueprint, Response
 
-from app.access.clients import Client, list_clients, register_client, remove_client
+from app.access.clients import Client, Purpose, list_clients, register_client, remove_client
 from app.access.credentials import Credential
+from app.access.global_revocation import revocation_url
 from app.access.warnings import find_warnings
 from app.operator import views
 from app.operator.answers import answer as _answer
@@ -18,8 +19,14 @@ from app.store.unit_of_work import Store
 
 Acquire = Callable[[str | Collection[str]], Credential]
 
+
+def _is_purpose(value: object) -> bool:
+    return value in [str(each) for each in Purpose]
+
+
 REGISTER: Final[Body] = {
     "name": A_TEXT.needed,
+    "purpose": Member("tokens or revocation", _is_purpose, {"enum": [str(each) for each in Purpose]}),
     "jwks": Member("a JWK set", is_object, {"type": "object"}),
     "jwksUri": A_TEXT,
     "issuer": A_TEXT,
@@ -29,15 +36,21 @@ REGISTER: Final[Body] = {
 """What the body of a registration holds."""
 
 
-def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bool) -> Blueprint:
+def blueprint(
+    store: Store, acquire: Acquire, *, silent_after: int, loopback: bool, root_url: str
+) -> Blueprint:
     """Return the face.
 
     :param acquire: returns the credential of the current request for some scopes, or raises
         :class:`~app.access.protector.Unauthenticated`.
     :param silent_after: after how many usual cycles without a call a connection is silent.
     :param loopback: whether issuers and keys may be at http addresses on this machine.
+    :param root_url: the root of our public URLs.
     """
     face = Blueprint("clients", __name__, url_prefix="/operator/v1")
+
+    def shown(client: Client) -> dict[str, Any]:
+        return client_document(client, root_url)
 
     @face.get("/connections/<connection_id>/clients")
     def list_them(connection_id: str) -> Response:
@@ -45,7 +58,7 @@ def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bo
         read_query()
         with store.reading(caller.tenant_id) as unit:
             found = list_clients(unit, connection_id)
-        return _answer(views.list_document(views.whole(found), client_document))
+        return _answer(views.list_document(views.whole(found), shown))
 
     @face.post("/connections/<connection_id>/clients")
     def register(connection_id: str) -> Response:
@@ -56,6 +69,7 @@ def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bo
                 unit,
                 connection_id,
                 asked["name"],
+                purpose=Purpose(asked.get("purpose", Purpose.tokens)),
                 keys=asked.get("jwks"),
                 keys_url=asked.get("jwksUri"),
                 issuer=asked.get("issuer"),
@@ -63,7 +77,7 @@ def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bo
                 audience=asked.get("audience"),
                 loopback=loopback,
             )
-        return _answer(client_document(made), 201)
+        return _answer(shown(made), 201)
 
     @face.delete("/connections/<connection_id>/clients/<client_id>")
     def remove(connection_id: str, client_id: str) -> Response:
@@ -84,12 +98,15 @@ def blueprint(store: Store, acquire: Acquire, *, silent_after: int, loopback: bo
     return face
 
 
-def client_document(client: Client) -> dict[str, Any]:
-    """Return a client as it is shown; its keys are public."""
+def client_document(client: Client, root_url: str) -> dict[str, Any]:
+    """Return a client as it is shown; its keys are public. ``endpoint``: where it shows its assertions."""
+    revokes = client.purpose is Purpose.revocation
     return {
         "id": client.id,
         "connection": client.connection_id,
         "name": client.name,
+        "purpose": client.purpose,
+        "endpoint": revocation_url(root_url, client.id) if revokes else f"{root_url}/oauth2/token",
         "issuer": client.issuer,
         "subject": client.subject,
         "audience": client.audience,

@@ -35,6 +35,10 @@ SCIM: Final = ("filter", "sortBy", "sortOrder", *ATTRIBUTES)
 
 _ALWAYS: Final = frozenset({"id", "schemas"})
 
+# Kept: pydantic makes the class anew, which takes longer than a search, wherever nobody holds it.
+_SearchOfKeys: Final = SearchRequest[KeyResource]  # type: ignore[valid-type]
+_PathOfKey: Final = Path[KeyResource]  # type: ignore[valid-type]
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -84,7 +88,7 @@ def read_key_query() -> KeyQuery:
         raise RequestInvalid("give a cursor or a startIndex, not both")
     said = {name: query.texts[name] for name in ("filter", "sortBy", "sortOrder") if name in query.texts}
     try:
-        asked = SearchRequest[KeyResource].model_validate(said, scim_ctx=Context.SEARCH_REQUEST)  # type: ignore[valid-type]
+        asked = _SearchOfKeys.model_validate(said, scim_ctx=Context.SEARCH_REQUEST)
     except ValidationError as error:
         raise scim_exception_of(error) from None
     window = Window.of(query.numbers.get("startIndex"), query.numbers.get("count"))
@@ -162,7 +166,7 @@ def _path(text: str) -> tuple[str, str | None]:
     if text.lower() in ("schemas", KEY_SCHEMA.lower()):
         return "schemas", None
     try:
-        binding = Path[KeyResource](text).resolve()  # type: ignore[valid-type]
+        binding = _PathOfKey(text).resolve()
     except (SCIMException, ValueError):
         binding = None
     if binding is None:

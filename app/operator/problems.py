@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from flask import Response
 from scim2_models import SCIMException
 from werkzeug.exceptions import HTTPException
 
+from app.access.clients import AssertionReused
 from app.access.errors import (
     AccessError,
     ConnectionDisabled,
@@ -21,8 +23,11 @@ from app.access.errors import (
     CredentialMissing,
     NameTaken,
 )
+from app.access.global_revocation import refused
 from app.access.login_provider import LoginProviderMissing
 from app.access.protector import Unauthenticated
+from app.access.rate_limit import TooManyRequests
+from app.access.signing_keys import PATIENCE, KeysUnavailable
 from app.directory.brakes import BrakeDecided, BrakeUnknown
 from app.directory.errors import PositionUnreadable
 from app.keys.decisions import BatchChanged, BatchUnknown, PlaceInvalid
@@ -151,6 +156,12 @@ def problem_of(error: Exception) -> Problem:
             return Problem(409, _sentence(error), "brake-decided")
         case CredentialEnded():
             return Problem(409, _sentence(error), "credential-ended")
+        case AssertionReused():
+            return problem_of(refused(str(error)))
+        case TooManyRequests():
+            return Problem(429, _sentence(error), headers={"Retry-After": str(error.retry_after)})
+        case KeysUnavailable():
+            return Problem(503, _sentence(error), headers={"Retry-After": str(ceil(PATIENCE))})
         case OperatorError() | AccessError():
             return Problem(400, _sentence(error), "request-invalid")
         case sa.exc.DataError():

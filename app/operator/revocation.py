@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from app.access.credentials import Credential
-from app.access.protector import Unauthenticated
+from app.access.clients import use_assertion
+from app.access.global_revocation import REVOCATION_PATH, Revokers, is_assertion
+from app.access.protector import REALM, Protector, Unauthenticated
 from app.keys.lifecycle import revoke
 from app.keys.presented import key_of
 from app.operator.consumers import revoke_keys
@@ -36,14 +36,12 @@ SUBJECT: Final[Body] = {
 
 _LARGEST_FORM: Final = 16 * 1024
 
-Acquire = Callable[[str | Collection[str]], Credential]
 
-
-def blueprint(store: Store, peppers: Peppers, acquire: Acquire) -> Blueprint:
+def blueprint(store: Store, peppers: Peppers, protector: Protector, revokers: Revokers) -> Blueprint:
     """Return ``/oauth2/revoke`` and ``/global-token-revocation``.
 
-    :param acquire: returns the credential of the current request for some scopes, or raises
-        :class:`~app.access.protector.Unauthenticated`.
+    :param protector: finds the credential of the current request.
+    :param revokers: believes the assertions of clients for revocation.
     """
     revocation = Blueprint("revocation", __name__)
 
@@ -51,7 +49,7 @@ def blueprint(store: Store, peppers: Peppers, acquire: Acquire) -> Blueprint:
     def revoke_token() -> Response:
         """Revoke the key that a token is a secret of; a token of no key is answered alike (RFC 7009 §2.2)."""
         try:
-            caller = acquire(("operator", "gate"))
+            caller = protector.acquire(("operator", "gate"))
             token = _token()
             if isinstance(token, Response):
                 return token
@@ -66,12 +64,32 @@ def blueprint(store: Store, peppers: Peppers, acquire: Acquire) -> Blueprint:
             return _refused(error.status, code, error.detail, headers)
         return _answered(Response(status=200))
 
-    @revocation.post("/global-token-revocation")
+    @revocation.post(REVOCATION_PATH)
     def revoke_all_of_subject() -> Response:
         """Revoke every key of the user that a subject identifier means."""
-        caller = acquire(("scim", "operator"))
+        token = protector.presented()
+        if token is not None and is_assertion(token):
+            return revoke_by_assertion(token, None)
+        caller = protector.acquire(("scim", "operator"))
         asked = read_body(SUBJECT, others=True)
         with store.writing(caller.tenant_id, actor=caller.actor) as unit:
+            revoke_keys(unit, find_subject(unit, asked["sub_id"]), BY_SUBJECT)
+        return _answered(Response(status=204))
+
+    @revocation.post(f"{REVOCATION_PATH}/<client_id>")
+    def revoke_all_by_client(client_id: str) -> Response:
+        """Revoke every key of the user that a subject identifier means, as an identity provider signs it."""
+        token = protector.presented()
+        if token is None or not is_assertion(token):
+            raise Unauthenticated(401, f'Bearer realm="{REALM}"', "This needs a signed assertion")
+        return revoke_by_assertion(token, client_id)
+
+    def revoke_by_assertion(assertion: str, client_id: str | None) -> Response:
+        client, believed = revokers.believe(assertion, client_id)
+        asked = read_body(SUBJECT, others=True)
+        with store.writing(client.tenant_id, actor=f"client:{client.id}") as unit:
+            # With what it is for: a request that fails may be sent again as it is.
+            use_assertion(unit, client, jti=believed.jti, assertion_ends_at=believed.ends_at)
             revoke_keys(unit, find_subject(unit, asked["sub_id"]), BY_SUBJECT)
         return _answered(Response(status=204))
 

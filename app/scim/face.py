@@ -131,6 +131,9 @@ class ScimFace(ScimServer):
         with opened as unit:
             storage = ViewStorage(unit, service.directory_provider, service.dialect)
             answer = carry_out(storage, service, operation, scim_request, credential.connection_id)
+        if operation in WRITING:
+            # Not only of what is carried out later (RFC 9967): events and receipts name it.
+            answer.headers["Set-Txn"] = unit.txn
         return self._to_response(answer)
 
     def _result_view(self, txn: str) -> Response:

@@ -89,6 +89,8 @@ oauth_client = sa.Table(
     _tenant(),
     sa.Column("connection_id", Text, sa.ForeignKey("connection.id"), nullable=False, index=True),
     sa.Column("name", Text, nullable=False),
+    # What its assertions are for: tokens, or revocation.
+    sa.Column("purpose", Text, nullable=False, server_default=sa.text("'tokens'")),
     # Who vouches for it, as whom, to whom; null for one that signs with keys of its own.
     sa.Column("issuer", Text),
     sa.Column("subject", Text),

@@ -25,12 +25,16 @@ _BEHIND: Final = 1
 
 
 class Decision(NamedTuple):
-    """One verification: when it started (nanoseconds), which key, at which node, and the answer's status."""
+    """One verification: when it started, which key, at which node, the answer's status, and when it was here.
+
+    Times in nanoseconds.
+    """
 
     started: int
     number: int
     node: int
     status: int
+    answered: int
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,11 @@ class Asker:
                 connection.request("GET", self._path, headers=headers)
                 with connection.getresponse() as answer:
                     answer.read()
-                    return Decision(started, number, self._node, answer.status)
+                    return Decision(started, number, self._node, answer.status, time.monotonic_ns())
             except (OSError, HTTPException):
                 self.close()
                 if fresh:
-                    return Decision(started, number, self._node, NO_ANSWER)
+                    return Decision(started, number, self._node, NO_ANSWER, time.monotonic_ns())
 
     def close(self) -> None:
         """Close the connection; the next verification opens another."""

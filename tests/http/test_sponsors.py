@@ -179,3 +179,21 @@ def test_a_key_that_is_due_is_issued_when_the_sponsor_comes(tenant: Tenant) -> N
     tenant.scim.patch(f"/Users/{ada}", ON)
     (issued,) = tenant.keys()
     assert issued["state"] == "issued"
+
+
+@pytest.mark.parametrize("window", [DAY, 0])
+def test_a_brake_holds_who_leaves_and_whom_they_answer_for_alike(
+    found: Callable[..., Tenant], window: int
+) -> None:
+    tenant = found(recovery_window=window)
+    assert tenant.operator.post("/connections/idp/brake", {"percent": 1, "minimum": 2}).status_code == 200
+    tenant.entitlement("orders")
+    ada = tenant.user("ada", entitlements=[{"value": "orders"}])
+    keys = [tenant.key(ada, "orders"), service(tenant, ada)[1]]
+    assert tenant.scim.patch(f"/Users/{ada}", OFF).status_code == 200
+    (brake,) = tenant.operator.get("/brakes").get_json()["Resources"]
+    assert brake["consumers"] == 2
+    assert [tenant.verify(each) for each in keys] == ["consumer_inactive", "sponsor_absent"]
+    tenant.let_pass(2 * DAY)
+    assert tenant.scim.patch(f"/Users/{ada}", ON).status_code == 200
+    assert [tenant.verify(each) for each in keys] == ["allow", "allow"]

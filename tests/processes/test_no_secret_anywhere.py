@@ -153,6 +153,11 @@ class Story:
             assert self._ask_token(self._assertion(private, issuer, audience)).is_error
         stranger = RSAKey.generate_key(2048, {"kid": "one"})
         assert self._ask_token(self._assertion(stranger, registered, self.server.root)).is_error
+        revoking = {"name": "logout", "purpose": "revocation", "jwks": jwks}
+        revoker = self._done(f"{path}/clients", revoking)
+        for key, user, status in ((stranger, "nobody", 401), (private, "nobody", 404), (private, "eve", 204)):
+            shown = self._assertion(key, revoker["id"], revoker["endpoint"], "global-token-revocation+jwt")
+            assert self._revoke_all(revoker["endpoint"], shown, user).status_code == status
 
     def login_provider(self) -> None:
         """A provider that does not answer, with a client's secret in its file."""
@@ -256,11 +261,17 @@ class Story:
         answer = self.gate.get("/gate/verify", headers={"Authorization": f"Bearer {secret}"})
         return int(answer.status_code)
 
-    def _assertion(self, private: RSAKey, client_id: str, audience: str) -> str:
+    def _revoke_all(self, endpoint: str, assertion: str, user: str) -> httpx2.Response:
+        asked = {"sub_id": {"format": "email", "email": user}}
+        with client(self.server, self.planted, {"Authorization": f"Bearer {assertion}"}) as asking:
+            return asking.post(endpoint, json=asked)
+
+    def _assertion(self, private: RSAKey, client_id: str, audience: str, kind: str = "JWT") -> str:
         now = int(time.time())
         claims: dict[str, Any] = {"iss": client_id, "sub": client_id, "aud": audience}
-        claims |= {"exp": now + 60, "jti": secrets.token_hex()}
-        return self.planted.plant("assertion", jwt.encode({"alg": "RS256", "kid": "one"}, claims, private))
+        claims |= {"iat": now, "exp": now + 60, "jti": secrets.token_hex()}
+        header = {"alg": "RS256", "kid": "one", "typ": kind}
+        return self.planted.plant("assertion", jwt.encode(header, claims, private))
 
     def _ask_token(self, assertion: str) -> httpx2.Response:
         form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE}

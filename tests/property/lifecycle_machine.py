@@ -24,6 +24,8 @@ SPONSOR, SERVICE, NOBODY = "ada", "cy", "0" * 32
 GROUPS: Final = ("g0", "g1", "g2", "g3")
 VALUES: Final = ("e0", "e1", "e2")
 ROLES: Final = ("r0", "r1")
+MINIMUM: Final = 2
+"""How many people withdrawn within an hour engage the brake, where there is one."""
 
 _DEAD_WORDS: Final = {
     "key_revoked",
@@ -65,12 +67,13 @@ class LifecycleMachine(RuleBasedStateMachine):
     found: ClassVar[Callable[..., Tenant]]
     steps: ClassVar[list[int]]
 
-    @initialize(window=st.sampled_from([DAY, DAY, 0]))
-    def begin(self, window: int) -> None:
+    @initialize(window=st.sampled_from([DAY, DAY, 0]), braked=st.booleans())
+    def begin(self, window: int, braked: bool) -> None:
         self.tenant = type(self).found(recovery_window=window)
-        self.model = Model(window)
-        # A brake would hold open what the model lets lapse, once there are enough withdrawals within an hour.
-        self.done(self.tenant.operator.post("/connections/idp/brake", {"percent": 0}), 200)
+        self.model = Model(window, brake_minimum=MINIMUM if braked else None)
+        # Of so few people one per cent is one, so that the minimum is what decides.
+        brake = {"percent": 1 if braked else 0, "minimum": MINIMUM}
+        self.done(self.tenant.operator.post("/connections/idp/brake", brake), 200)
         # The ids behind the names, and the access dates that were sent, by the clock of this machine.
         self.ids: dict[str, str] = {}
         self.sent: dict[str, dict[str, int]] = {}
@@ -98,9 +101,13 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.model.look()
         type(self).steps[0] += 1
 
-    def follow(self) -> None:
-        """Let the model see what a step did, and learn of the keys that were issued by themselves."""
-        come = self.model.look()
+    def follow(self, *, by_connection: bool = True, of: str | None = None) -> None:
+        """Let the model see what a step did, and learn of the keys that were issued by themselves.
+
+        :param by_connection: whether it was the connection that did it.
+        :param of: the entitlement that the step was about, if it was about one.
+        """
+        come = self.model.look(by_connection=by_connection, of=of)
         listed = self.listed()
         new = [each for each in listed.values() if each["id"] not in self.model.keys]
         # In an order that is the same whatever ids the things were given.
@@ -215,7 +222,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         with self.tenant.store.writing(self.tenant.id, actor="test") as unit:
             change_settings(unit, sponsor_policy="suspend" if suspends else "keep")
         self.model.suspends = suspends
-        self.follow()
+        self.follow(by_connection=False)
 
     @precondition(lambda self: self.model.users)
     @rule(number=numbers, value=values, gives=st.booleans())
@@ -315,7 +322,7 @@ class LifecycleMachine(RuleBasedStateMachine):
                 self.model.groups[there].add(moved)
             else:
                 self.model.groups[here].discard(moved)
-            self.model.look()
+            self.model.look(by_connection=True)
         self.follow()
 
     @precondition(lambda self: self.model.groups)
@@ -380,7 +387,7 @@ class LifecycleMachine(RuleBasedStateMachine):
             self.ids[value], value, supported, automatic, lifetime, set(mapped_roles), set(ids)
         )
         self.model.entitlements[said.id] = said
-        self.follow()
+        self.follow(of=said.id)
 
     @precondition(lambda self: self.model.entitlements and self.model.groups)
     @rule(number=numbers, to=numbers, adds=st.booleans())
@@ -392,7 +399,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         if adds or group in entitlement.groups:
             self.done(self.patch(f"/Entitlements/{entitlement.id}", add if adds else take), 200)
             (entitlement.groups.add if adds else entitlement.groups.discard)(group)
-        self.follow()
+        self.follow(of=entitlement.id)
 
     @precondition(lambda self: self.model.entitlements)
     @rule(number=numbers, supported=st.booleans())
@@ -402,7 +409,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         said = {"op": "replace", "path": "supported", "value": supported}
         self.done(self.patch(f"/Entitlements/{entitlement.id}", said), 200)
         entitlement.supported = supported
-        self.follow()
+        self.follow(of=entitlement.id)
 
     @precondition(lambda self: self.model.entitlements)
     @rule(number=numbers)
@@ -412,9 +419,9 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.done(self.send("DELETE", f"/Entitlements/{entitlement.id}"), 204)
         # First what it carried ends, then it is gone.
         entitlement.supported = False
-        self.model.look()
+        self.model.look(by_connection=True, of=entitlement.id)
         self.model.delete_entitlement(entitlement)
-        self.follow()
+        self.follow(of=entitlement.id)
 
     # -- Keys ----------------------------------------
 
@@ -489,6 +496,32 @@ class LifecycleMachine(RuleBasedStateMachine):
         found = [each for each in self.model.keys.values() if each.claimed]
         return [each for each in found if each.final is None] + [each for each in found if each.final][-1:]
 
+    # -- The brake ----------------------------------------
+
+    @precondition(lambda self: self.model.waiting() is not None)
+    @rule(confirms=st.booleans(), hours=st.sampled_from([None, 1, 30]))
+    def decide_brake(self, confirms: bool, hours: int | None) -> None:
+        self.tick()
+        brake = self.model.waiting()
+        assert brake is not None
+        (waits,) = [each for each in self.listed_brakes() if each["decision"] is None]
+        path = f"/brakes/{waits['id']}"
+        if confirms:
+            self.done(self.tenant.operator.post(f"{path}/confirm"), 200)
+            self.model.decide(brake, "confirmed", 0)
+        else:
+            body = None if hours is None else {"withinSeconds": hours * 3600}
+            self.done(self.tenant.operator.post(f"{path}/release", body), 200)
+            within = max(self.model.window, DAY) if hours is None else hours * HOUR
+            self.model.decide(brake, "released", within)
+        self.follow(by_connection=False)
+
+    def listed_brakes(self) -> list[dict[str, Any]]:
+        answer = self.tenant.operator.get("/brakes")
+        assert answer.status_code == 200, answer.text
+        listed: list[dict[str, Any]] = answer.get_json()["Resources"]
+        return listed
+
     # -- Time ----------------------------------------
 
     @rule(hours=st.sampled_from([1, 1, 1, 2, 5, 12, 23, 24, 25, 24 * 30]))
@@ -524,6 +557,10 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert {key_id: each["state"] for key_id, each in self.listed().items()} == {
             key.id: self.model.state(key) for key in self.model.keys.values()
         }
+        if self.model.brake_minimum is not None:
+            said = [(f"{each['decision']}", each["consumers"]) for each in self.listed_brakes()]
+            right = [(f"{each.decision}", len(self.model.people_of(each))) for each in self.model.brakes]
+            assert sorted(said) == sorted(right)
         alive, dead = [], []
         for key in self.model.keys.values():
             for secret in key.secrets:

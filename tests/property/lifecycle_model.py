@@ -3,12 +3,19 @@
 It knows no table and no interval. After each step it looks at who holds what now, and remembers of each
 (consumer, entitlement) since when it is held without too long a gap; a key counts for what it was issued for
 as long as it was issued no earlier than that.
+
+Of the brake it knows what docs/brake.md tells: who counts as withdrawn, when it is too many, and that a gap
+that began with a withdrawal of it is not final before an operator decided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
+
+BRAKE_SPAN = 3_600_000_000
+"""Within how long withdrawals count together, in microseconds."""
 
 DEAD = "dead"
 """What the gate says of a secret that never works again, in whichever words."""
@@ -67,14 +74,33 @@ class Holding:
     gone: int | None = None
 
 
+@dataclass
+class BrakeModel:
+    """``holds_until``: None until an operator decided."""
+
+    decision: str | None = None
+    holds_until: int | None = None
+
+
+@dataclass
+class Withdrawal:
+    """A write of the connection: from whom it took the last, and the brake that holds what it took."""
+
+    moment: int
+    people: set[str] = field(default_factory=set)
+    brake: BrakeModel | None = None
+
+
 Right = tuple[str, str]
 
 
 class Model:
     """A directory, its keys, and the time."""
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, *, brake_minimum: int | None = None) -> None:
+        """:param brake_minimum: how many withdrawn people are too many; None: there is no brake."""
         self.window = window
+        self.brake_minimum = brake_minimum
         self.now = 0
         self.suspends = True
         self.users: dict[str, UserModel] = {}
@@ -82,6 +108,11 @@ class Model:
         self.entitlements: dict[str, EntitlementModel] = {}
         self.keys: dict[str, KeyModel] = {}
         self.holdings: dict[Right, Holding] = {}
+        self.withdrawals: dict[int, Withdrawal] = {}
+        self.brakes: list[BrakeModel] = []
+        # Who was here, and who held anything, when it was last looked.
+        self.were_here: set[str] = set()
+        self.were_granted: set[str] = set()
 
     # -- What follows from the directory as it is ----------------------------------------
 
@@ -133,10 +164,18 @@ class Model:
         self.now = end
         self.look()
 
-    def look(self) -> set[Right]:
-        """Note what is held now, and what became of keys; return what is held and was not just before."""
+    def look(self, *, by_connection: bool = False, of: str | None = None) -> set[Right]:
+        """Note what is held now, and what became of keys; return what is held and was not just before.
+
+        :param by_connection: whether a write of the connection has just been made.
+        :param of: the entitlement that it was about, if it was about one.
+        """
         held = self.grants().keys()
         come = set()
+        if by_connection and self.brake_minimum is not None:
+            self._withdraw(self._lost(of), self.brake_minimum)
+        self.were_here = {user.id for user in self.users.values() if self.is_here(user)}
+        self.were_granted = {user for user, _ in held}
         for right, holding in self.holdings.items():
             if right not in held and holding.gone is None:
                 holding.gone = self.now
@@ -146,7 +185,7 @@ class Model:
                 self.holdings[right] = Holding(self.now)
                 come.add(right)
             elif known.gone is not None:
-                if self.now - known.gone >= self.window:
+                if self.now >= self._final_at(known.gone):
                     known.since = self.now
                 known.gone = None
                 come.add(right)
@@ -157,8 +196,8 @@ class Model:
         for key in self.living():
             for entitlement in key.entitlements - key.lapsed.keys():
                 gone = self.holdings[key.user, entitlement].gone
-                if gone is not None and self.now - gone >= self.window:
-                    key.lapsed[entitlement] = gone + self.window
+                if gone is not None and self.now >= self._final_at(gone):
+                    key.lapsed[entitlement] = int(self._final_at(gone))
 
     def _let_end(self) -> None:
         for key in self.living():
@@ -167,6 +206,55 @@ class Model:
                 key.final = "expired"
             elif lapse is not None:
                 key.final = "revoked"
+
+    # -- The brake ----------------------------------------
+
+    def waiting(self) -> BrakeModel | None:
+        return next((each for each in self.brakes if each.decision is None), None)
+
+    def people_of(self, brake: BrakeModel) -> set[str]:
+        return {one for each in self.withdrawals.values() if each.brake is brake for one in each.people}
+
+    def decide(self, brake: BrakeModel, decision: str, within: int) -> None:
+        brake.decision, brake.holds_until = decision, self.now + within
+
+    def _final_at(self, gone: int) -> float:
+        """When a gap becomes final that began at a moment: never, as long as a brake waits that holds it."""
+        brake = self.withdrawals[gone].brake if gone in self.withdrawals else None
+        if brake is None:
+            return gone + self.window
+        return inf if brake.holds_until is None else max(gone + self.window, brake.holds_until)
+
+    def _lost(self, of: str | None) -> set[str]:
+        """From whom the write took the last: who was here and is not, or held anything and holds nothing.
+
+        Of a change to an entitlement only those count who hold a key for it.
+        """
+        here = {user.id for user in self.users.values() if self.is_here(user)}
+        granted = {user for user, _ in self.grants()}
+        lost = (self.were_here - here) | ((self.were_granted & here) - granted)
+        if of is not None:
+            lost &= {key.user for key in self.living() if of in key.entitlements}
+        return lost
+
+    def _withdraw(self, people: set[str], minimum: int) -> None:
+        write = self.withdrawals.setdefault(self.now, Withdrawal(self.now, brake=self.waiting()))
+        if not people - write.people:
+            return
+        write.people |= people
+        if write.brake is not None:
+            return
+        within = [
+            each
+            for each in self.withdrawals.values()
+            if each.moment > self.now - BRAKE_SPAN and each.brake is None
+        ]
+        if sum(len(each.people) for each in within) >= minimum:
+            self.brakes.append(BrakeModel())
+            for each in within:
+                # What is final already stays so.
+                if each is write or each.moment > self.now - self.window:
+                    each.brake = self.brakes[-1]
 
     # -- Keys ----------------------------------------
 

@@ -38,7 +38,7 @@ def test_directory_and_keys_follow_the_model(found: Callable[..., Tenant]) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(3 * 3600)
 def test_directory_and_keys_follow_the_model_for_ten_thousand_steps(found: Callable[..., Tenant]) -> None:
     made, began = 0, monotonic()
     while made < STEPS:

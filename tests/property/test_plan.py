@@ -30,7 +30,7 @@ class PlanningMachine(LifecycleMachine):
     def send(self, method: str, path: str, body: Any = None) -> TestResponse:
         asked = {"method": method, "path": path, **({} if body is None else {"body": body})}
         kept = self.rows()
-        answer = self.tenant.operator.post("/plan", {"requests": [asked], "shown": 1000})
+        answer = self.tenant.operator.post("/plan", {"requests": [asked], "connection": "idp", "shown": 1000})
         assert answer.status_code == 200, answer.text
         assert self.rows() == kept
         plan = answer.get_json()

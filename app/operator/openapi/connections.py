@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.access.clients import Purpose
 from app.operator.clients_face import REGISTER
 from app.operator.face import CONNECT, NOTHING, PATH, ROTATE
 from app.operator.openapi.operations import Operation
@@ -54,6 +55,8 @@ SCHEMAS: Final[dict[str, Shape]] = {
         id=TEXT,
         connection=TEXT,
         name=TEXT,
+        purpose={"enum": [str(each) for each in Purpose]},
+        endpoint=TEXT,
         issuer=nullable(TEXT),
         subject=nullable(TEXT),
         audience=nullable(TEXT),

@@ -57,7 +57,13 @@ def document() -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "A token with one of the scopes that an operation names (RFC 6750).",
-                }
+                },
+                "assertion": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "What a client for revocation signs (private_key_jwt).",
+                },
             },
         },
     }

@@ -58,6 +58,8 @@ class Operation:
     """An operation: a method and a path as Flask routes it, who may, what is taken, what is answered.
 
     :ivar answers: what is answered by status; None is an answer without a body.
+    :ivar scopes: which tokens may; none where an assertion alone may.
+    :ivar assertion: whether the assertion of a client may, too.
     :ivar problems: the refusals that there are besides those of every operation.
     :ivar error: the shape of a refusal and its media type, where it is no problem of RFC 9457.
     """
@@ -75,6 +77,7 @@ class Operation:
     others: bool = False
     error: tuple[str, str] = (MEDIA_TYPE, "Problem")
     media_type: str = JSON
+    assertion: bool = False
 
     @property
     def url(self) -> str:
@@ -86,7 +89,10 @@ class Operation:
         written: dict[str, Any] = {
             "summary": self.summary,
             "operationId": _identifier(self.method, self.path),
-            "security": [{"bearer": list(self.scopes)}],
+            "security": [
+                *([{"bearer": list(self.scopes)}] if self.scopes else []),
+                *([{"assertion": []}] if self.assertion else []),
+            ],
             "responses": self._responses(),
         }
         in_path = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.access.global_revocation import REVOCATION_PATH
 from app.operator.openapi.operations import JSON, Operation
 from app.operator.openapi.shapes import TEXT, Shape, record
 from app.operator.revocation import SUBJECT
@@ -26,12 +27,24 @@ OPERATIONS: Final = (
     ),
     Operation(
         "POST",
-        "/global-token-revocation",
+        REVOCATION_PATH,
         "Revoke every key of the user that a subject identifier means",
         {204: None},
         scopes=("scim", "operator"),
         body=SUBJECT,
         others=True,
-        problems=(404, 422),
+        problems=(404, 422, 429),
+        assertion=True,
+    ),
+    Operation(
+        "POST",
+        f"{REVOCATION_PATH}/<client_id>",
+        "Revoke every key of the user that a subject identifier means, as an identity provider signs it",
+        {204: None},
+        scopes=(),
+        body=SUBJECT,
+        others=True,
+        problems=(422, 429),
+        assertion=True,
     ),
 )

@@ -17,7 +17,7 @@ MS = 1_000_000
 
 
 def decision(started: int, number: int, status: int) -> Decision:
-    return Decision(started, number, 0, status)
+    return Decision(started, number, 0, status, started + 1)
 
 
 def test_an_accept_is_late_when_it_started_after_the_answer() -> None:
