@@ -108,6 +108,8 @@ def measure(
                 rounds_of.run(servers, seconds, counts=True)
         finally:
             for server in servers.values():
+                server.end()
+            for server in servers.values():
                 server.stop()
         for application, answers in rounds_of.to_be_recorded.items():
             recorded = decisions_recorded(folders[application])
