@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run tour test test-slow check lint format clean
+.PHONY: help run tour test test-slow check benchmark lint format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,9 @@ test-slow: $(VENV)/.for-test ## Run the tests that take longer than a coffee
 check: $(VENV)/.for-test ## Run the tests of one promise: make check P=p1
 	$(BIN)/pytest -v $(wildcard tests/*/test_$(P)_*.py)
 
+benchmark: $(VENV)/.for-benchmark ## Measure the gate beside an empty server and its peers
+	$(BIN)/python -m benchmarks.gate
+
 lint: $(VENV)/.for-lint ## Check style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -43,8 +46,9 @@ clean: ## Remove what the targets made; the data folder stays
 $(VENV)/.for-run: GROUP :=
 $(VENV)/.for-test: GROUP := --group test
 $(VENV)/.for-lint: GROUP := --group lint
+$(VENV)/.for-benchmark: GROUP := --group benchmark
 
-$(VENV)/.for-run $(VENV)/.for-test $(VENV)/.for-lint: pyproject.toml | $(BIN)/python
+$(VENV)/.for-run $(VENV)/.for-test $(VENV)/.for-lint $(VENV)/.for-benchmark: pyproject.toml | $(BIN)/python
 	@if command -v uv >/dev/null 2>&1; then \
 		uv pip install --quiet --python $(BIN)/python --editable . $(GROUP); \
 	else \

@@ -50,6 +50,7 @@ class Load:
         """Send the requests in turn for some seconds to a port of this machine.
 
         :raises ConnectionError: when the server closes a connection.
+        :raises ValueError: when an answer has no ``Content-Length``.
         """
         shares = [
             self._pool.submit(_ask, port, requests, number, self._connections, seconds)
@@ -103,10 +104,15 @@ def _socket(key: selectors.SelectorKey) -> socket.socket:
 
 
 def _status_of_whole(received: bytearray) -> int | None:
-    """Return the status of an answer that is there as a whole, or None."""
+    """Return the status of an answer that is there as a whole, or None.
+
+    :raises ValueError: when it has no ``Content-Length``.
+    """
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
     length = _LENGTH.search(received, 0, end)
-    expected = end + 4 + (int(length[1]) if length else 0)
+    if length is None:
+        raise ValueError("an answer does not say how long it is")
+    expected = end + 4 + int(length[1])
     return int(received[9:12]) if len(received) >= expected else None

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from app import create_app
 from app.access.credentials import issue_credential
 from app.access.tenants import create_tenant
+from app.gate.folding import Folding
+from app.gate.spool import Spool
 from app.operator.connections import open_connection
 from app.scim.dialects import DIALECTS
 from app.settings import Settings
 from app.store.engine import create_engine
+from app.store.tables import decision_batch
 from app.store.unit_of_work import Store
 from app.store.upgrading import upgrade
 
@@ -37,6 +42,7 @@ def settings_of(folder: Path) -> Settings:
 
 def build(folder: Path, people: int) -> Scene:
     """Fill a new installation in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     settings = settings_of(folder)
     store, peppers = Store(create_engine(settings.database_url)), settings.load_peppers()
     upgrade(store.engine)
@@ -61,8 +67,29 @@ def build(folder: Path, people: int) -> Scene:
             client, "/operator/v1/keys", operator, {"consumer": consumer, "entitlements": ["orders"]}
         )["id"]
         secrets.append(_posted(client, f"/operator/v1/keys/{key}/claim", operator, {})["secret"])
+    with store.engine.connect() as connection:
+        # The file of the database is all there is of it, and can be copied.
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     store.engine.dispose()
     return Scene(token, tuple(secrets))
+
+
+def copied(scene: Path, folder: Path) -> Path:
+    """Copy an installation that nothing writes to into a new folder, and return that."""
+    return copytree(scene, folder, ignore=ignore_patterns("*-wal", "*-shm"))
+
+
+def decisions_recorded(folder: Path) -> int:
+    """Return how many decisions an installation has written down, those not folded yet included."""
+    settings = settings_of(folder)
+    store = Store(create_engine(settings.database_url))
+    Folding(
+        store, Spool(settings.data_dir / "spool", most_bytes=settings.spool_megabytes * 1_000_000)
+    ).fold_all()
+    with store.engine.connect() as connection:
+        counted = connection.execute(sa.select(sa.func.sum(decision_batch.c.decisions))).scalar_one()
+    store.engine.dispose()
+    return int(counted or 0)
 
 
 def _posted(client: FlaskClient, path: str, token: str, body: Mapping[str, object]) -> dict[str, str]:

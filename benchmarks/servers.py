@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,23 +18,19 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
-from app import create_app
-from app.bodies import KnownLength
-from app.gate.afterwards import Afterwards
-from app.gate.client import ClientAddress
-from app.gate.door import Door
-from app.gate.recorder import SpoolRecorder
-from app.gate.spool import Spool
-from app.gate.verification import Gate
-from app.gate.verify import Verify
-from app.store.engine import create_engine
-from app.store.unit_of_work import Store
+from app import FOLDING, create_app
+from app.worker import load
+from benchmarks import peers
 from benchmarks.scene import settings_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 THREADS: Final = 8
+
+SETTLING: Final = 1.2
+IDLE: Final = 0.05
+"""The part of a processor that a server takes which has nothing to do."""
 
 
 def empty(folder: Path) -> WSGIApplication:
@@ -58,28 +55,16 @@ def empty_flask(folder: Path) -> WSGIApplication:
 
 
 def door(folder: Path) -> WSGIApplication:
-    """Return Keysteward as its workers run it, with a recorder that writes."""
-    settings = settings_of(folder)
-    return Door(_verify(folder), KnownLength(create_app(settings), settings.max_body_bytes))
+    """Return Keysteward as its workers run it: each decision is recorded and counted."""
+    os.environ["KEYSTEWARD_DATA_DIR"] = str(folder)
+    return load()
 
 
 def view(folder: Path) -> WSGIApplication:
-    """Return the same as a view of Flask."""
-    flask = Flask("view", static_folder=None)
-    flask.register_blueprint(_verify(folder).blueprint())
+    """Return the same without the hot door: a view of Flask answers."""
+    flask = create_app(settings_of(folder))
+    flask.extensions[FOLDING].start()
     return flask
-
-
-def _verify(folder: Path) -> Verify:
-    settings = settings_of(folder)
-    store = Store(create_engine(settings.database_url))
-    gate = Gate(
-        store,
-        settings.load_peppers(),
-        Afterwards(store),
-        SpoolRecorder(Spool(folder / "spool", most_bytes=10**12)),
-    )
-    return Verify(gate, ClientAddress(settings.trusted_proxies or ()))
 
 
 APPLICATIONS: Final[dict[str, Callable[[Path], WSGIApplication]]] = {
@@ -87,6 +72,7 @@ APPLICATIONS: Final[dict[str, Callable[[Path], WSGIApplication]]] = {
     "empty_flask": empty_flask,
     "door": door,
     "view": view,
+    **peers.APPLICATIONS,
 }
 
 
@@ -102,13 +88,15 @@ class Server:
         self._workers = workers
 
     def wait(self) -> None:
-        """Wait until it answers.
+        """Wait until it answers; the first answer may take longer than all others.
 
         :raises TimeoutError: when it does not within a minute.
         """
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(OSError), closing(HTTPConnection("127.0.0.1", self.port, timeout=left)) as asking:
+                asking.request("GET", "/gate/verify")
+                asking.getresponse().read()
                 return
             time.sleep(0.05)
         raise TimeoutError("a server did not come up")
@@ -122,9 +110,27 @@ class Server:
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def stop(self) -> None:
-        """End it."""
+    def settle(self) -> None:
+        """Wait until it does nothing, or hardly anything: what it left for later is done.
+
+        :raises TimeoutError: when it does not come to that within a minute.
+        """
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            before = self.processor_seconds()
+            # Longer than the interval at which decisions are folded.
+            time.sleep(SETTLING)
+            if self.processor_seconds() - before <= IDLE * SETTLING:
+                return
+        raise TimeoutError("a server did not settle")
+
+    def end(self) -> None:
+        """Tell it to end."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        """End it, and wait until it has ended."""
+        self.end()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

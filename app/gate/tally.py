@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.gate.reasons import DEAD
 
@@ -24,12 +23,14 @@ _DEAD: Final = frozenset(reason.code for reason in DEAD)
 _DAY: Final = 86_400 * 1_000_000
 
 
+_decoder: Final = json.JSONDecoder()
+
+
 class RecordUnreadable(ValueError):
     """A text of the spool is no record of a decision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A recorded decision, and the text that it was written down as."""
 
     text: bytes
@@ -50,18 +51,19 @@ class Record:
         :raises RecordUnreadable: when it is none.
         """
         try:
-            read: dict[str, Any] = json.loads(text)
+            # There are thousands a second: json.loads takes twice as long to come to this.
+            read: dict[str, Any] = _decoded(text.decode("ascii"))
             return cls(
-                text=text,
-                at=read["at"],
-                tenant_id=read["tenant"],
-                face=read["face"],
-                outcome=ALLOWED if read["allowed"] else read["reason"],
-                key_id=read["key"],
-                consumer_id=read["consumer"],
-                entitlements=tuple(read["entitlements"]),
-                client=read["client"],
-                took=read["took"],
+                text,
+                read["at"],
+                read["tenant"],
+                read["face"],
+                ALLOWED if read["allowed"] else read["reason"],
+                read["key"],
+                read["consumer"],
+                tuple(read["entitlements"]),
+                read["client"],
+                read["took"],
             )
         except (ValueError, KeyError, TypeError) as error:
             raise RecordUnreadable from error
@@ -103,41 +105,55 @@ class Tally:
     last_at: int
     texts: list[bytes] = field(default_factory=list)
     keys: dict[str, KeyUse] = field(default_factory=dict)
-    days: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
+    days: dict[tuple[str, int, str, str], int] = field(default_factory=dict)
     networks: dict[tuple[str, str], NetworkUse] = field(default_factory=dict)
     counts: dict[tuple[str, str, int], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Count one more decision."""
-        self.texts.append(record.text)
-        self.first_at = min(self.first_at, record.at)
-        self.last_at = max(self.last_at, record.at)
-        counted = (record.face, record.outcome, bisect_left(_BOUNDS, record.took))
+        text, at, _, face, outcome, key_id, _, _, _, took = record
+        self.texts.append(text)
+        if at < self.first_at:
+            self.first_at = at
+        if at > self.last_at:
+            self.last_at = at
+        counted = (face, outcome, bisect_left(_BOUNDS, took))
         decisions, nanoseconds = self.counts.get(counted, (0, 0))
-        self.counts[counted] = decisions + 1, nanoseconds + record.took
-        if record.key_id is not None:
-            self._add_use(record, record.key_id)
+        self.counts[counted] = decisions + 1, nanoseconds + took
+        if key_id is not None:
+            self._add_use(record, key_id)
 
     def _add_use(self, record: Record, key_id: str) -> None:
-        use = self.keys.setdefault(key_id, KeyUse())
-        use.consumer_id = record.consumer_id
-        if record.outcome == ALLOWED:
+        _, at, _, _, outcome, _, consumer_id, entitlements, client, _ = record
+        use = self.keys.get(key_id)
+        if use is None:
+            use = self.keys[key_id] = KeyUse()
+        use.consumer_id = consumer_id
+        if outcome == ALLOWED:
             use.allowed += 1
-            use.first_at = record.at if use.first_at is None else min(use.first_at, record.at)
-            use.last_at = record.at if use.last_at is None else max(use.last_at, record.at)
+            use.first_at, use.last_at = _earlier(use.first_at, at), _later(use.last_at, at)
         else:
             use.denied += 1
-            use.dead_uses += record.outcome in _DEAD
-            denied_at = use.last_denied_at
-            use.last_denied_at = record.at if denied_at is None else max(denied_at, record.at)
-        for entitlement in ("", *record.entitlements):
-            self.days[key_id, record.at // _DAY, entitlement, record.outcome] += 1
-        network = None if record.client is None else network_of(record.client)
+            use.dead_uses += outcome in _DEAD
+            use.last_denied_at = _later(use.last_denied_at, at)
+        days, day = self.days, at // _DAY
+        for entitlement in ("", *entitlements):
+            counted = (key_id, day, entitlement, outcome)
+            days[counted] = days.get(counted, 0) + 1
+        network = None if client is None else network_of(client)
         if network is not None:
             use.last_network = network
-            seen = self.networks.setdefault((key_id, network), NetworkUse(record.at, record.at))
-            seen.first_at, seen.last_at = min(seen.first_at, record.at), max(seen.last_at, record.at)
+            seen = self.networks.setdefault((key_id, network), NetworkUse(at, at))
+            seen.first_at, seen.last_at = min(seen.first_at, at), max(seen.last_at, at)
             seen.uses += 1
+
+
+def _earlier(one: int | None, other: int) -> int:
+    return other if one is None or other < one else one
+
+
+def _later(one: int | None, other: int) -> int:
+    return other if one is None or other > one else one
 
 
 def tally(records: Iterable[Record]) -> dict[str, Tally]:
@@ -148,6 +164,13 @@ def tally(records: Iterable[Record]) -> dict[str, Tally]:
             found[record.tenant_id] = Tally(record.at, record.at)
         found[record.tenant_id].add(record)
     return found
+
+
+def _decoded(text: str) -> Any:
+    value, end = _decoder.raw_decode(text)
+    if end != len(text):
+        raise ValueError("more than one JSON text")
+    return value
 
 
 @lru_cache(10_000)
