@@ -9,6 +9,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, NamedTuple, Protocol
 
 from app.gate.spool import Spool, SpoolUnwritable
+from app.store.secrets import redacted_escapes
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +99,15 @@ class SpoolRecorder:
 def encoded(verification: Verification) -> bytes:
     """Return what is recorded of a verification, as JSON in ASCII on one line.
 
-    It holds no secret. Of the path the query is left out, which may hold one.
+    It holds no secret. Of the path the query is left out, which may hold one, and so is what looks like one.
     """
     # Written out member by member, which takes half the time of json.dumps.
     it = verification
     path = it.path
     if path is not None:
-        path = path.partition("?")[0].partition("#")[0][:LONGEST_PATH]
+        # One that is cut could not be told from other text any more.
+        path = path.partition("?")[0].partition("#")[0][: 2 * LONGEST_PATH]
+        path = redacted_escapes(path)[:LONGEST_PATH]
     asked = _asked(it.tenant_id, it.face, it.actor)
     held = _held(it.key_id, it.secret_id, it.consumer_id, it.entitlements)
     return (
@@ -134,4 +137,4 @@ def _text(text: str | None) -> str:
 
 
 def _word(text: str | None) -> str:
-    return "null" if text is None else quoted(text[:_LONGEST_WORD])
+    return "null" if text is None else quoted(redacted_escapes(text)[:_LONGEST_WORD])
