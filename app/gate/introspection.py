@@ -18,6 +18,7 @@ from app.gate.reasons import OUTAGES, Reason
 from app.gate.signing import Signer
 from app.gate.status_list import StatusLists
 from app.gate.verification import Gate
+from app.store.patience import PATIENCE, StoreUnavailable, patience
 from app.store.secrets import parse
 from app.store.unit_of_work import StoreError
 
@@ -29,6 +30,9 @@ SIGNED: Final = "application/token-introspection+jwt"
 
 RETRY_AFTER: Final = 5
 """After how many seconds it is worth asking again when the store did not answer."""
+
+_ALTOGETHER: Final = 0.15
+"""For how many seconds an introspection waits for the store, all that it asks of it together."""
 
 _CODES: Final = {400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}
 _SECOND: Final = 1_000_000
@@ -56,6 +60,10 @@ def blueprint(
 
     @face.post(PATH)
     def introspect() -> Response:
+        with patience(_ALTOGETHER):
+            return answered()
+
+    def answered() -> Response:
         try:
             asked = _read()
             token = bearer_of(request.environ)
@@ -79,11 +87,15 @@ def blueprint(
     def refused() -> Response | None:
         """Say what is wrong with whoever asks; None when nothing is."""
         try:
-            acquire("gate")
+            with patience(PATIENCE):
+                acquire("gate")
         except Unauthenticated as error:
             answer = _problem(error.status, _CODES[error.status], error.detail)
             answer.headers["WWW-Authenticate"] = error.challenge
             return answer
+        except StoreUnavailable as error:
+            log.warning("an introspection failed: %s", error)
+            return _not_now(Reason.STORE_UNAVAILABLE)
         except (StoreError, sa.exc.SQLAlchemyError):
             log.exception("an introspection failed")
             return _not_now(Reason.STORE_UNAVAILABLE)

@@ -10,6 +10,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, NamedTuple, Protocol
 
 from app.gate.spool import Spool, SpoolUnwritable
+from app.store.secrets import redacted_escapes
 
 log = logging.getLogger(__name__)
 
@@ -118,12 +119,14 @@ class SpoolRecorder:
 def encoded(verification: Verification) -> bytes:
     """Return what is recorded of a verification, as JSON in ASCII on one line.
 
-    It holds no secret. Of the path the query is left out, which may hold one.
+    It holds no secret. Of the path the query is left out, which may hold one, and so is what looks like one.
     """
     # Written out member by member, which takes half the time of json.dumps.
     identifier, at, tenant_id, face, actor, outcome, method, path, client, took = verification
     if path is not None:
-        path = path.partition("?")[0].partition("#")[0][:LONGEST_PATH]
+        # One that is cut could not be told from other text any more.
+        path = path.partition("?")[0].partition("#")[0][: 2 * LONGEST_PATH]
+        path = redacted_escapes(path)[:LONGEST_PATH]
     return (
         f'{{"id":{quoted(identifier)},"at":{at},{_asked(tenant_id, face, actor)},{outcome.encoded},'
         f'"method":{_word(method)},"path":{_text(path)},"client":{_word(client)},"took":{took}}}'
@@ -140,4 +143,4 @@ def _text(text: str | None) -> str:
 
 
 def _word(text: str | None) -> str:
-    return "null" if text is None else quoted(text[:_LONGEST_WORD])
+    return "null" if text is None else quoted(redacted_escapes(text)[:_LONGEST_WORD])

@@ -71,6 +71,9 @@ _PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _BOOLEANS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _TEXTUAL: Final = frozenset({"string", "reference", "dateTime", "binary"})
 _REMOVED_AT_ONCE: Final = 100
+_HEEDED: Final = "conditions"
+"""The attribute of which no member is ever ignored: without a condition, more would be allowed."""
+
 _BESIDE_A_VALUE: Final = frozenset({"value", "$ref", "display", "type", "primary"})
 _JSON_MEMBERS: Final = {"displayname": "display", "display": "display", "type": "type"}
 
@@ -146,6 +149,8 @@ class Reading:
             return
         target = self.shape.target(path or "")
         if target is None:
+            if kind.lower() != "remove":
+                self._refuse_unheeded(str(path))
             self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
             yield operation
         elif kind.lower() == "remove":
@@ -172,6 +177,7 @@ class Reading:
             if self._is_password(name):
                 continue
             if spoken_of is None:
+                self._refuse_unheeded(path)
                 self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
                 members[name] = item
             elif spoken_of.filtered and self._tolerate(Deviation.FILTERED_MEMBER):
@@ -262,11 +268,20 @@ class Reading:
         for name, item in value.items():
             attribute = scope.get(name.lower())
             if attribute is None:
+                self._refuse_unheeded(f"{place}.{name}")
                 self._tolerate(Deviation.UNKNOWN_ATTRIBUTE)
                 read[name] = item
             elif not attribute.read_only or (in_patch and not self._drops_read_only()):
                 read[name] = self._value(f"{place}.{name}", attribute, item, in_patch=in_patch)
         return read
+
+    def _refuse_unheeded(self, path: str) -> None:
+        """Refuse a member that no schema declares where to ignore it would allow more than was meant."""
+        attribute, dot, name = path.rpartition(":")[2].partition(".")
+        heeded = self.shape.target(_HEEDED)
+        if dot and attribute.lower() == _HEEDED and heeded is not None and heeded.attribute is not None:
+            known = ", ".join(each.name for each in heeded.attribute.sub_attributes.values())
+            raise InvalidValueException(detail=f"{_HEEDED}: {name[:60]} is no condition: there are {known}")
 
     def _simple(self, place: str, attribute: Attribute, value: Any) -> Any:
         """Return a value that is no object, in its attribute's type."""

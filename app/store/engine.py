@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
+
+from app.store.patience import deadline, heed_patience
+
+_PATIENCE: Final = 30
+"""For how many seconds a connection to SQLite waits for others' locks, where nothing says less."""
 
 
 def create_engine(database_url: str) -> Engine:
@@ -15,44 +20,50 @@ def create_engine(database_url: str) -> Engine:
 
     SQLite runs in WAL mode with ``synchronous=FULL``; transactions begin where SQLAlchemy says so, and a
     writing one takes the write lock at its start. ``postgresql://`` URLs use psycopg 3. Errors do not repeat
-    the parameters of their statements, which may be personal or secret.
+    the parameters of their statements, which may be personal or secret. Within a block of ``patience`` its
+    connections wait no longer than that says.
 
     :raises sqlalchemy.exc.ArgumentError: when the URL is malformed or names another database.
     """
     url = make_url(database_url)
     backend = url.get_backend_name()
     if backend == "postgresql":
-        return sa.create_engine(
+        engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True, hide_parameters=True
         )
+        heed_patience(engine)
+        return engine
     if backend != "sqlite":
         raise sa.exc.ArgumentError(f"unsupported database {backend!r}: use sqlite:/// or postgresql://")
     engine = sa.create_engine(
-        url, connect_args={"timeout": 30}, pool_size=32, max_overflow=32, hide_parameters=True
+        url, connect_args={"timeout": _PATIENCE}, pool_size=32, max_overflow=32, hide_parameters=True
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
+    heed_patience(engine)
     return engine
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     # sqlite3 would otherwise begin transactions by its own rules, too late for BEGIN IMMEDIATE.
     connection.isolation_level = None
-    for pragma in ("synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
-    _use_write_ahead_log(connection)
+    until = deadline(_PATIENCE)
+    connection.execute(f"PRAGMA busy_timeout={max(0, round((until - time.monotonic()) * 1000))}")
+    _use_write_ahead_log(connection, until)
+    connection.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000}")
 
 
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+def _use_write_ahead_log(connection: sqlite3.Connection, until: float) -> None:
     # Of several connections that switch a new database over at the same time, one succeeds; SQLite refuses
     # the others as "locked" at once, whatever their timeout.
-    deadline = time.monotonic() + 30
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.005)
 

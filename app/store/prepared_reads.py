@@ -23,21 +23,23 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 
-from app.store.unit_of_work import StoreError
+from app.store.patience import PATIENCE, Impatient, StoreUnavailable, deadline
 from app.store.wal_index import WalIndexHeader, wal_index_header
 
-PATIENCE: Final = 0.12
-"""For how many seconds a read waits for the database, reaching it included."""
+__all__ = [
+    "FILE_LOOKED_AT_EVERY",
+    "PATIENCE",
+    "Prepared",
+    "PreparedReads",
+    "StoreUnavailable",
+    "prepared_reads",
+]
 
 FILE_LOOKED_AT_EVERY: Final = 0.01
 """How often, in seconds, it is asked whether the file of the database is still the same one. A commit is seen
 at once; a file that was put in the place of another one, as soon as this."""
 
 _Result = TypeVar("_Result")
-
-
-class StoreUnavailable(StoreError):
-    """The database did not answer in time, or not at all."""
 
 
 Statement = sa.Select[Any] | ReturningDelete[Any] | ReturningInsert[Any]
@@ -238,16 +240,6 @@ def _sqlite_cursor(path: str) -> sqlite3.Cursor:
     return connection.cursor()
 
 
-class _Impatient(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that waits for its server until a deadline only, whatever became of the server."""
-
-    deadline: float = 0
-
-    def wait(self, gen: Any, interval: float = PATIENCE, timeout: float | None = None) -> Any:
-        remaining = max(0.0, self.deadline - time.monotonic())
-        return super().wait(gen, interval, remaining if timeout is None else min(timeout, remaining))
-
-
 class _Postgresql:
     """Idle connections, one of which each read takes; nothing in PostgreSQL tells of others' commits."""
 
@@ -256,7 +248,7 @@ class _Postgresql:
         _, options = engine.dialect.create_connect_args(engine.url)
         # In whole seconds, and no less: so connections are opened beside the thread that waits for one.
         self._options: Final[dict[str, Any]] = {"connect_timeout": 2, **options}
-        self._idle: deque[_Impatient] = deque()
+        self._idle: deque[Impatient] = deque()
         self._openers = ThreadPoolExecutor(8, thread_name_prefix="opening connections")
         self._outage = _Outage()
         self._opening: Any = None
@@ -271,22 +263,22 @@ class _Postgresql:
         return prepared.rows(self._outage.attempt(self._fetched, prepared.text, prepared.bound(parameters)))
 
     def _fetched(self, text: str, parameters: Any) -> list[tuple[Any, ...]]:
-        deadline = time.monotonic() + PATIENCE
+        until = deadline(PATIENCE)
         while True:
-            connection = self._taken(deadline)
-            connection.deadline = deadline
+            connection = self._taken(until)
+            connection.deadline = until
             try:
                 fetched = connection.execute(text, parameters, prepare=True).fetchall()
             except psycopg.Error as error:
                 connection.close()
                 # A server that was restarted has ended the idle connections: the next one may do.
-                if isinstance(error, psycopg.OperationalError) and time.monotonic() < deadline:
+                if isinstance(error, psycopg.OperationalError) and time.monotonic() < until:
                     continue
                 raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
             self._idle.append(connection)
             return fetched
 
-    def _taken(self, deadline: float) -> _Impatient:
+    def _taken(self, until: float) -> Impatient:
         while True:
             with suppress(IndexError):
                 return self._idle.pop()
@@ -295,12 +287,12 @@ class _Postgresql:
             if opening is None or opening.done() or not self._outage.lasts:
                 opening = self._opening = self._openers.submit(self._open)
             try:
-                opening.result(max(0.0, deadline - time.monotonic()))
+                opening.result(max(0.0, until - time.monotonic()))
             except (TimeoutError, psycopg.Error) as error:
                 raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
 
     def _open(self) -> None:
-        connection = _Impatient.connect(**self._options, autocommit=True)
+        connection = Impatient.connect(**self._options, autocommit=True)
         connection.deadline = time.monotonic() + 2
         # What nobody waits for any more ends on the server too, also when it waits for a lock.
         connection.execute(f"SET statement_timeout = {round(PATIENCE * 1000)}")

@@ -11,9 +11,16 @@ import re
 import secrets
 import zlib
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 PATTERN = re.compile(r"[a-z][a-z0-9]{1,15}_[a-z][a-z0-9]{0,15}_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}", re.ASCII)
+
+SHORTEST = 71
+"""How many characters a secret has at least."""
+
+_MOST_ESCAPED = 5
+"""How often escapes may be escaped again, by programs that pass a URL on."""
 
 
 @dataclass(frozen=True)
@@ -73,5 +80,28 @@ def redacted(text: str) -> str:
     return PATTERN.sub(lambda found: _public(found[0]), text)
 
 
+def redacted_escapes(text: str) -> str:
+    """Return a text of a URL in which nothing is left that has the form of a secret, however it is escaped.
+
+    Not even what has the wrong checksum: one that was mistyped tells nearly all of the right one.
+    """
+    if len(text) < SHORTEST:
+        return text
+    plain = text
+    for _ in range(_MOST_ESCAPED):
+        hidden = PATTERN.sub(lambda found: f"{found[0][:-50]}_…", plain)
+        if hidden != plain:
+            return hidden
+        if "%" not in plain:
+            break
+        plain = unquote(plain)
+    return text
+
+
 def _public(text: str) -> str:
-    return f"{text[:-50]}_…" if _checksum(text[:-6]) == text[-6:] else text
+    # Letters right before a secret look like a part of its brand.
+    for begin in range(text.index("_") - 1):
+        inner = text[begin:]
+        if not inner[0].isdigit() and _checksum(inner[:-6]) == inner[-6:]:
+            return f"{text[:-50]}_…"
+    return text

@@ -59,7 +59,7 @@ def application(interface: str, server: LiveServer, folder: Path) -> Iterator[ht
 def test_keys_live_and_die_before_the_application(
     new_server: Callable[..., LiveServer], tmp_path: Path, interface: str
 ) -> None:
-    server = new_server()
+    server = new_server(KEYSTEWARD_TRUSTED_PROXIES="127.0.0.1")
     with (
         server.scim() as scim,
         server.operator() as operator,
@@ -92,6 +92,14 @@ def test_keys_live_and_die_before_the_application(
             ("GET", "/orders/%252e%252e/admin", 403),
         ):
             assert caller.request(method, target, headers=key).status_code == expected, (method, target)
+
+        # The application is called from 127.0.0.1, whatever a caller says.
+        made_up = {"X-Forwarded-For": "203.0.113.5", "X-Real-IP": "203.0.113.5"}
+        for network, expected in (("203.0.113.0/24", 403), ("127.0.0.1", 200)):
+            networks = {"op": "replace", "path": "conditions", "value": {"networks": [network]}}
+            assert patch(scim, path, networks).is_success
+            for forged in ({}, made_up):
+                assert caller.get("/orders/7", headers=key | forged).status_code == expected, network
 
         user = f"/Users/{holder.user_id}"
         for value, expected in ((False, 401), (True, 200), (False, 401)):

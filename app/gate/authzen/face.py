@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ from app.gate.decision import Allow, Deny
 from app.gate.reasons import OUTAGES, Reason
 from app.gate.subjects import UsersNamed, find_subject, judge_subject
 from app.gate.verification import Gate, Verdict
+from app.store.patience import PATIENCE, StoreUnavailable, patience
+from app.store.time_limit import time_limit
 from app.store.unit_of_work import Store, StoreError, Unit
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,12 @@ METADATA: Final = "/.well-known/authzen-configuration"
 REQUEST_ID: Final = "X-Request-ID"
 SEARCHES: Final = ("subject", "resource", "action")
 
+LONGEST_SEARCH: Final = 5.0
+"""For how many seconds one page of a search may be looked for."""
+
+_ALTOGETHER: Final = 0.15
+"""For how many seconds a single evaluation waits for the store, from who asks to what is decided."""
+
 _OUTAGE: Final = "The decision point cannot decide now: nothing is permitted"
 _INSUFFICIENT: Final = "Insufficient privileges"
 
@@ -46,7 +55,11 @@ _Answer = Callable[[Credential, dict[str, Any]], dict[str, Any]]
 
 
 class _Outage(Exception):
-    """The server itself cannot decide."""
+    """The server itself cannot decide; ``lasts``: because its store does not answer."""
+
+    def __init__(self, *, lasts: bool = False) -> None:
+        super().__init__(_OUTAGE)
+        self.lasts = lasts
 
 
 class AuthzenFace:
@@ -78,12 +91,14 @@ class AuthzenFace:
     def init_app(self, app: Flask) -> None:
         """Register the endpoints."""
         face = Blueprint("authzen", __name__)
-        answers: dict[str, _Answer] = {"evaluation": self._evaluation, "evaluations": self._evaluations}
+        answers: dict[str, _Answer] = {"evaluations": self._evaluations}
         answers |= {f"search/{searched}": partial(self._search, searched) for searched in SEARCHES}
-        for rule, answer in answers.items():
-            face.add_url_rule(
-                f"{ROOT}/{rule}", rule.replace("/", "_"), partial(self._answer, answer), methods=["POST"]
-            )
+        views: dict[str, Callable[[], Response]] = {
+            rule: partial(self._answer, answer) for rule, answer in answers.items()
+        }
+        views["evaluation"] = self._answer_one
+        for rule, view in views.items():
+            face.add_url_rule(f"{ROOT}/{rule}", rule.replace("/", "_"), view, methods=["POST"])
         # A proxy in front of us may take the path of our URLs away, or leave it.
         for path in {"", urlsplit(self.root_url).path}:
             face.add_url_rule(f"{METADATA}{path}", f"metadata{path}".replace(".", "_"), self._metadata)
@@ -99,10 +114,16 @@ class AuthzenFace:
             **endpoints,
         )
 
+    def _answer_one(self) -> Response:
+        """Answer a request for one decision, in one time that all that it asks of the store has together."""
+        with patience(_ALTOGETHER):
+            return self._answer(self._evaluation)
+
     def _answer(self, answer: _Answer) -> Response:
         """Answer a request; the one place where what went wrong becomes a status."""
         try:
-            asking = self.acquire("gate")
+            with patience(PATIENCE):
+                asking = self.acquire("gate")
             if request.mimetype != "application/json":
                 raise RequestInvalid("Send the request as application/json")
             return jsonify(answer(asking, read_object(request.get_data())))
@@ -114,6 +135,9 @@ class AuthzenFace:
             return _error(400, str(error))
         except _Outage as error:
             return _error(500, str(error))
+        except StoreUnavailable as error:
+            log.warning("an application got no decision: %s", error)
+            return _error(500, _OUTAGE)
         except (StoreError, sa.exc.SQLAlchemyError):
             log.exception("an application got no decision")
             return _error(500, _OUTAGE)
@@ -121,16 +145,22 @@ class AuthzenFace:
     def _evaluation(self, asking: Credential, body: dict[str, Any]) -> dict[str, Any]:
         verdict = self._judge(asking, read_question(body))
         if isinstance(verdict.decision, Deny) and verdict.decision.reason in OUTAGES:
-            raise _Outage(_OUTAGE)
+            raise _Outage(lasts=verdict.decision.reason is Reason.STORE_UNAVAILABLE)
         return _told(verdict)
 
     def _evaluations(self, asking: Credential, body: dict[str, Any]) -> dict[str, Any]:
         evaluations, semantic = read_evaluations(body), read_semantic(body)
         if evaluations is None:
             return self._evaluation(asking, body)
-        answers = []
+        answers: list[dict[str, Any]] = []
+        outage: _Outage | None = None
         for evaluation in evaluations:
-            answers.append(self._one_of_many(asking, evaluation))
+            try:
+                # Of a store that does not answer, each would find the same out again, in its turn.
+                answers.append(_undecided(500, outage) if outage else self._one_of_many(asking, evaluation))
+            except _Outage as error:
+                outage = error if error.lasts else None
+                answers.append(_undecided(500, error))
             decided = answers[-1]["decision"]
             if (semantic is Semantic.deny_on_first_deny and not decided) or (
                 semantic is Semantic.permit_on_first_permit and decided
@@ -144,16 +174,13 @@ class AuthzenFace:
                 raise RequestInvalid("an evaluation must be an object")
             return self._evaluation(asking, evaluation)
         except RequestInvalid as error:
-            status, message = 400, str(error)
-        except _Outage as error:
-            status, message = 500, str(error)
-        return {"decision": False, "context": {"error": {"status": status, "message": message}}}
+            return _undecided(400, error)
 
     def _judge(self, asking: Credential, question: Question) -> Verdict:
         call = call_of(question)
 
         def decide_now() -> tuple[Allow | Deny, int]:
-            with self.store.reading(asking.tenant_id) as unit:
+            with self._reading(asking.tenant_id, PATIENCE) as unit:
                 subject = find_subject(unit, question.subject.type, question.subject.id, self.users_named)
                 if subject is None:
                     return Deny(Reason.SUBJECT_UNKNOWN), unit.now
@@ -166,7 +193,7 @@ class AuthzenFace:
         call_of(question)  # Whatever is wrong with it is said, even where there is nothing to find.
         tenant = asking.tenant_id
         after = "" if page.token is None else self.tokens.reached(tenant, searched, body, page.token)
-        with self.store.reading(tenant) as unit:
+        with self._reading(tenant, LONGEST_SEARCH) as unit:
             results = self._results(unit, searched, question, after, page.limit)
         next_token = (
             "" if results.reached is None else self.tokens.token(tenant, searched, body, results.reached)
@@ -176,6 +203,18 @@ class AuthzenFace:
             "results": list(results.entities),
         }
 
+    @contextmanager
+    def _reading(self, tenant_id: str, seconds: float) -> Iterator[Unit]:
+        """Read for at most so many seconds, once the store is there, which is found out sooner.
+
+        :raises StoreUnavailable: when it takes longer.
+        """
+        with patience(seconds), ExitStack() as reading:
+            with patience(PATIENCE):
+                unit = reading.enter_context(self.store.reading(tenant_id))
+            with time_limit(unit.connection, seconds):
+                yield unit
+
     def _results(self, unit: Unit, searched: str, question: Question, after: str, limit: int) -> Results:
         if searched == "subject":
             return search_subjects(unit, question, after, limit)
@@ -184,6 +223,11 @@ class AuthzenFace:
             return Results((), None)
         search = search_resources if searched == "resource" else search_actions
         return search(unit, question, subject, after, limit)
+
+
+def _undecided(status: int, error: Exception) -> dict[str, Any]:
+    """Return what is told of an evaluation of a batch that has no decision."""
+    return {"decision": False, "context": {"error": {"status": status, "message": str(error)}}}
 
 
 def _told(verdict: Verdict) -> dict[str, Any]:

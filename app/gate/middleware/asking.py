@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlencode
 
@@ -83,7 +84,11 @@ class Asking:
     ) -> list[tuple[bytes, bytes]]:
         """Return the headers that ask about one call.
 
+        Of the caller's headers the gate is told those with keys and no other: ``X-Forwarded-For`` is what the
+        application's server knows, and never what a caller wrote there.
+
         :param path: as it stands in the request line, without the query.
+        :param client: the address that the server was called from. What is no address is not told.
         :param keys: the caller's headers of :data:`KEY_HEADERS`, each as it came.
         """
         headers = [
@@ -92,7 +97,7 @@ class Asking:
             ("X-Original-URI", path.encode("latin-1")),
             *keys,
         ]
-        if client:
+        if client and _is_address(client):
             headers.append(("X-Forwarded-For", client.encode("latin-1")))
         return [(name.encode("latin-1"), value) for name, value in headers]
 
@@ -135,6 +140,15 @@ def answered(refused: Refused, *, head: bool) -> tuple[Headers, bytes]:
     """Return the headers and the body of the answer that a refusal is; to HEAD there is no body."""
     headers = [*refused.headers, ("Content-Length", str(len(refused.body))), ("Cache-Control", "no-store")]
     return headers, b"" if head else refused.body
+
+
+def _is_address(text: str) -> bool:
+    # A server that takes the address from a header may hand over a whole list, most of which anybody wrote.
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _listed(text: str, separator: str | None) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ asks for it then fails, and what fails denies.
 
 LONGEST: Final = 8192
 DEEPEST: Final = 20
-MOST_SYMBOLS: Final = 2000
+MOST_SYMBOLS: Final = 500
 MOST_BRANCHES: Final = 20
 
 # As Cedar's own lexer cuts a text; a quote that no string begins with is a symbol by itself.

@@ -103,14 +103,16 @@ def over_wsgi(url: str, **options: Any) -> Call:
 
     gated = WSGIGate(application, url, "gate-token", **options)
 
-    def call(method: str = "GET", path: str = "/orders/7", **headers: str) -> Sent:
+    def call(
+        method: str = "GET", path: str = "/orders/7", *, client: str | None = "192.0.2.7", **headers: str
+    ) -> Sent:
         sent.__init__()  # type: ignore[misc]
         environ = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": path[:4],
             "PATH_INFO": path[4:],
             "QUERY_STRING": "secret=1",
-            "REMOTE_ADDR": "192.0.2.7",
+            **({} if client is None else {"REMOTE_ADDR": client}),
             "wsgi.input": io.BytesIO(),
             **{f"HTTP_{name.upper()}": value for name, value in headers.items()},
         }
@@ -135,7 +137,9 @@ def over_asgi(url: str, **options: Any) -> Call:
     gated = ASGIGate(application, url, "gate-token", **options)
     loop = asyncio.new_event_loop()
 
-    def call(method: str = "GET", path: str = "/orders/7", **headers: str) -> Sent:
+    def call(
+        method: str = "GET", path: str = "/orders/7", *, client: str | None = "192.0.2.7", **headers: str
+    ) -> Sent:
         sent.__init__()  # type: ignore[misc]
 
         async def send(message: Any) -> None:
@@ -153,7 +157,7 @@ def over_asgi(url: str, **options: Any) -> Call:
             "method": method,
             "path": path,
             "query_string": b"secret=1",
-            "client": ("192.0.2.7", 1),
+            "client": None if client is None else (client, 1),
             "headers": [
                 (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()
             ],
@@ -186,6 +190,43 @@ def test_who_may_pass_is_told_to_the_application(gate: Pretender, over: Callable
     assert asked["x-original-uri"] == ["/orders/%2541"], "decoded by the server, so it was encoded twice"
     assert asked["x-forwarded-for"] == ["192.0.2.7"]
     assert "cookie" not in asked
+
+
+def test_what_a_caller_says_of_itself_is_not_passed_on(gate: Pretender, over: Callable[..., Call]) -> None:
+    made_up = {
+        "x_forwarded_for": "203.0.113.5",
+        "x_real_ip": "203.0.113.5",
+        "forwarded": "for=203.0.113.5",
+        "x_client_ip": "203.0.113.5",
+        "x_forwarded_uri": "/public",
+        "x_forwarded_method": "HEAD",
+        "x_original_uri": "/public",
+        "x_original_method": "HEAD",
+        "x_gate_scope": "more",
+        "x_gate_audience": "https://other.example",
+        "x_gate_authorization": "Bearer other",
+    }
+    call = over(gate.root)
+    assert call(authorization="Bearer k", **made_up).status == 200
+    path, asked = gate.asked[0]
+    assert path == "/gate/verify"
+    assert asked["x-forwarded-for"] == ["192.0.2.7"], "as the application's server knows it"
+    assert asked["x-gate-authorization"] == ["Bearer gate-token"]
+    assert (asked["x-original-method"], asked["x-original-uri"]) == (["GET"], ["/orders/7"])
+    of_http = {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    of_the_call = {"x-gate-authorization", "x-original-method", "x-original-uri", "x-forwarded-for"}
+    assert asked.keys() <= of_http | of_the_call | {"authorization"}
+
+
+def test_what_is_no_address_is_not_told_as_one(gate: Pretender, over: Callable[..., Call]) -> None:
+    call = over(gate.root)
+    odd = ["192.0.2.7, 10.0.0.1", "unix:/run/app.sock", "localhost", "192.0.2.7\r\nX-Gate-Scope: x", "", None]
+    for client in odd:
+        assert call(authorization="Bearer k", client=client, x_forwarded_for="203.0.113.5").status == 200
+        assert "x-forwarded-for" not in gate.asked[-1][1], client
+    for client in ("2001:db8::7", "::ffff:192.0.2.7"):
+        call(authorization="Bearer k", client=client)
+        assert gate.asked[-1][1]["x-forwarded-for"] == [client]
 
 
 def test_connections_are_kept_and_nothing_else(gate: Pretender, over: Callable[..., Call]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from app.gate import spool as spooling
 from app.gate.recorder import LONGEST_PATH, NotRecorded, SpoolRecorder, encoded
 from app.gate.spool import Spool, SpoolUnwritable, read_chunk
+from app.store.secrets import mint
 from tests.unit.gate.verifications import verification
 
 MOST = 1_000_000
@@ -66,6 +67,24 @@ def test_a_path_is_recorded_without_its_query_and_can_be_read_whatever_it_is(pat
     assert b"\x1e" not in text
     assert json.loads(text)["path"] == kept
     assert len(text) < 10_000
+
+
+def test_what_has_the_form_of_a_key_is_not_recorded() -> None:
+    secret = mint("ks", "live").text
+    wrong = f"{secret[:-1]}{'A' if secret[-1] != 'A' else 'B'}"
+    for text in (
+        secret,
+        wrong,
+        f"/{secret}/x",
+        "/%2f" + secret.replace("_", "%5F"),
+        f"/{'x' * 950}/{secret}",
+    ):
+        kept = encoded(verification("t", path=text, method=text, client=text)).decode()
+        assert secret[-49:-6] not in kept
+        assert secret[-49:-29] not in kept, "nor the beginning of it"
+    # The rest of the path is as it was.
+    told = json.loads(encoded(verification("t", path=f"/a/{secret}/b?x")))["path"]
+    assert told == f"/a/{secret[:-50]}_…/b"
 
 
 def test_threads_that_record_at_once_keep_each_other_s_records_whole(

@@ -139,6 +139,27 @@ def test_what_nobody_could_judge_is_refused_with_what_to_write(written: dict[str
     assert "\n" not in str(refused.value)
 
 
+def of_symbols(number: int) -> str:
+    """Return a policy of so many words and signs."""
+    begin, end = f"{PERMIT} when {{ ", "true };"
+    # Of the frame 13; each of the others is a sign or a word by itself.
+    ands, signs = divmod(number - 13, 3)
+    return f"{begin}{'true && ' * ands}{'!' * signs}{end}"
+
+
+def test_a_policy_has_as_many_words_and_signs_as_the_document_says() -> None:
+    assert f"a policy has at most {MOST_SYMBOLS} words" in " ".join(DOCUMENT.split())
+    assert MOST_SYMBOLS == 500
+    for number in (MOST_SYMBOLS - 1, MOST_SYMBOLS):
+        assert parse_conditions({"cedar": of_symbols(number)}).policy is not None
+    # Each policy of a text by itself, and comments are none.
+    several = f"// {'x ' * 600}\n" + 3 * f"{of_symbols(MOST_SYMBOLS)}\n"
+    assert parse_conditions({"cedar": several}).policy is not None
+    for text in (of_symbols(MOST_SYMBOLS + 1), of_symbols(13) + of_symbols(MOST_SYMBOLS + 1)):
+        with pytest.raises(ConditionInvalid, match="a policy has at most 500 words and signs"):
+            parse_conditions({"cedar": text})
+
+
 def test_brackets_in_strings_and_comments_are_no_nesting() -> None:
     text = f'// {"(" * 50}\n{PERMIT} when {{ principal.userName like "{"(" * 50}*\\"{"(" * 50}" }};'
     assert parse_conditions({"cedar": text}).policy is not None
