@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.directory import follow_ups
 from app.directory.carriers import begin, end, holding
 from app.directory.errors import MomentInvalid, ValueUnmatched
-from app.directory.follow_ups import MOST_AT_ONCE
 from app.directory.sponsors import check_sponsor, following, is_service, sponsored_by, suspends
 from app.directory.withdrawals import count
 from app.keys.lifecycle import revoke_all
@@ -106,7 +106,7 @@ def assert_consumer(
         unit.execute(sa.insert(consumer).values(id=consumer_id, tenant_id=unit.tenant_id, **fields))
     services = sponsored_by(unit, consumer_id)
     # Counted together, unless the services are left to a follow-up: a brake that they engage holds both.
-    few = len(services) < MOST_AT_ONCE
+    few = len(services) < follow_ups.MOST_AT_ONCE
     with (
         following(unit, [consumer_id, *services] if few else [consumer_id]),
         following(unit, [] if few else services),

@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.directory import follow_ups
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import issue_due, key_effects, revoke_orphans
 from app.directory.errors import ConditionsInvalid, MemberUnknown, PolicyInvalid
-from app.directory.follow_ups import MOST_AT_ONCE, follow_entitlement
+from app.directory.follow_ups import follow_entitlement
 from app.directory.withdrawals import MOST_ESTIMATED, estimate
 from app.rights.chains import displays_of
 from app.rights.conditions import canonical_conditions
@@ -115,8 +116,10 @@ def following(unit: Unit, entitlement_id: str) -> Iterator[None]:
 
 def _are_many(unit: Unit, column: sa.Column[str], condition: sa.ColumnElement[bool]) -> bool:
     """Whether more rows meet a condition than a change itself sees to."""
-    some = sa.select(column).where(condition).limit(MOST_AT_ONCE + 1).subquery()
-    return int(unit.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()) > MOST_AT_ONCE
+    some = sa.select(column).where(condition).limit(follow_ups.MOST_AT_ONCE + 1).subquery()
+    return (
+        int(unit.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()) > follow_ups.MOST_AT_ONCE
+    )
 
 
 def _issues_by_itself(unit: Unit, entitlement_id: str) -> bool:

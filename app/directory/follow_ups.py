@@ -95,17 +95,17 @@ def people_of(unit: Unit, wanted: FollowUp) -> list[str]:
 
 
 def carry_on(
-    unit: Unit, wanted: FollowUp, people: Sequence[str], *, most: int = MOST_AT_ONCE
+    unit: Unit, wanted: FollowUp, people: Sequence[str], *, most: int | None = None
 ) -> FollowUp | None:
     """Do the next batch of a follow-up; return it as it then is, or None when somebody else came first.
 
     :param people: what :func:`people_of` returned for it.
-    :param most: how many of them the batch has at the most.
+    :param most: how many of them the batch has at the most, if not :data:`MOST_AT_ONCE`.
     """
     row = unit.execute(sa.select(follow_up).where(follow_up.c.id == wanted.id)).one()
     if row.finished_at is not None or row.reached != wanted.reached:
         return None
-    batch = people[:most]
+    batch = people[: MOST_AT_ONCE if most is None else most]
     if batch:
         count_followed(unit, wanted.moment, batch)
         _settle(unit, wanted, batch)
@@ -131,7 +131,7 @@ def carry_on(
     return _follow_up(unit.execute(sa.select(follow_up).where(follow_up.c.id == wanted.id)).one())
 
 
-def finish_own(unit: Unit, *, most: int = MOST_AT_ONCE) -> Iterator[FollowUp]:
+def finish_own(unit: Unit, *, most: int) -> Iterator[FollowUp]:
     """Do now what this very unit of work left for later, as a worker would; yield after each batch.
 
     :param most: how many people a batch has at the most.

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from app.directory import follow_ups
 from app.directory.carriers import begin, end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import MembershipCycle, MemberUnknown
-from app.directory.follow_ups import MOST_AT_ONCE, follow_members
+from app.directory.follow_ups import follow_members
 from app.directory.withdrawals import estimate
 from app.ledger.events import Event, record
 from app.rights.grants import consumers_below
@@ -219,7 +220,7 @@ def forget_group(unit: Unit, group_id: str) -> None:
 def _following(unit: Unit, ids: Sequence[str]) -> Iterator[None]:
     """Enclose a change that gives or takes something to the people among and below some members."""
     people = [each for some in batches(ids) for each in consumers_below(unit, some)]
-    if len(people) > MOST_AT_ONCE:
+    if len(people) > follow_ups.MOST_AT_ONCE:
         yield
         estimate(unit, len(people))
         follow_members(unit, ids)

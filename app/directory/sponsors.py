@@ -11,10 +11,11 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from app.directory import follow_ups
 from app.directory.carriers import end, holding
 from app.directory.effects import key_effects
 from app.directory.errors import SponsorInvalid
-from app.directory.follow_ups import MOST_AT_ONCE, follow_members
+from app.directory.follow_ups import follow_members
 from app.directory.withdrawals import estimate
 from app.ledger.events import Event, record
 from app.rights.consumers import SUSPEND
@@ -69,7 +70,7 @@ def sponsored_by(unit: Unit, consumer_id: str) -> list[str]:
 @contextmanager
 def following(unit: Unit, people: Sequence[str]) -> Iterator[None]:
     """Enclose a change to some consumers: their keys' transitions are recorded, and due keys issued."""
-    if len(people) > MOST_AT_ONCE:
+    if len(people) > follow_ups.MOST_AT_ONCE:
         yield
         estimate(unit, len(people))
         follow_members(unit, people)

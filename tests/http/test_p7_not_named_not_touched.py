@@ -421,7 +421,7 @@ _OF_AN_ENTITLEMENT = _operations(
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

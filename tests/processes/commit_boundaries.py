@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy.engine import Engine
 
 from app import FOLLOW_UPS, create_app
+from app.directory import follow_ups as following_up
 from app.scim.provider import load_provider
 from app.settings import Settings
 
@@ -38,12 +39,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What to do in a process of its own, and at which commit boundary to kill it, should it come so far."""
+    """What to do in a process of its own, and at which commit boundary to kill it, should it come so far.
+
+    ``batch``: of how many people the batches of follow-ups are.
+    """
 
     environment: dict[str, str]
     requests: Sequence[Request]
     follow_up: bool = False
     kill_at: int | None = None
+    batch: int = following_up.MOST_AT_ONCE
 
 
 class Attempts:
@@ -99,6 +104,7 @@ def _kill_at(engine: Engine, boundary: int) -> None:
 
 
 def _carry_out(attempt: dict[str, Any]) -> None:
+    following_up.MOST_AT_ONCE = attempt["batch"]
     application = create_app(Settings.from_environment(attempt["environment"]))
     follow_ups = application.extensions[FOLLOW_UPS]
     if attempt["kill_at"] is not None:

@@ -27,8 +27,8 @@ from app.store.tables import consumer, event, follow_up, key, resource, secret
 from tests.processes.commit_boundaries import Attempt, Request, attempting
 from tests.processes.directory_of_people import BULK, GROUP, PATCH, USER, entitlement
 
-PEOPLE = 205
-"""As many as take two batches."""
+PEOPLE = 7
+BATCH = 4
 
 MOST_BOUNDARIES = 40
 
@@ -98,14 +98,16 @@ def killed_everywhere(
 ) -> int:
     """Kill requests at one boundary after the other, repeat them each time, and check what is there then.
 
+    What is to follow up is done in batches of :data:`BATCH`.
+
     :return: how many boundaries the requests have.
     """
     with attempting() as attempts:
         for boundary, copy in enumerate(copies(original, folder)):
-            if attempts.carry_out(Attempt(copy.environment, requests, follow_up, boundary)):
+            if attempts.carry_out(Attempt(copy.environment, requests, follow_up, boundary, BATCH)):
                 check(copy)
                 return boundary
-            assert attempts.carry_out(Attempt(copy.environment, requests, follow_up))
+            assert attempts.carry_out(Attempt(copy.environment, requests, follow_up, None, BATCH))
             check(copy)
     raise AssertionError("the requests have no end")
 

@@ -18,7 +18,7 @@ from app.store.unit_of_work import Store, Unit
 from tests.property.generated_directories import USER_TIMES, sort_paths, users
 from tests.property.test_filters import MODELS, date, insert, on_a_database, stored, undone
 
-fewer = settings(on_a_database, max_examples=80)
+fewer = settings(on_a_database, max_examples=40)
 EVERY_USER = resource_table.c.type == "User"
 
 writes = st.lists(

@@ -136,7 +136,7 @@ def test_a_filter_finds_what_the_library_finds(scene: Directory, operator: Clien
     listed = every(operator)
     filters = st.recursive(st.sampled_from(ATOMS), joined, max_leaves=5)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(filters)
     def check(said: str) -> None:
         expected = meant(listed, said)
