@@ -240,6 +240,7 @@ def test_a_path_meets_a_pattern_as_what_an_application_makes_of_it_does(
     ]
     expected = meant is not None and any(re.fullmatch(each, meant, re.DOTALL) for each in expressions)
     assert path_allowed(patterns, text) == expected, (text, meant, patterns)
+    assert path_allowed(["/*"], text) == (meant is not None), text
 
 
 @settings(max_examples=300, deadline=None)
