@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import ip_address
+from itertools import product
 from typing import Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -240,6 +241,14 @@ def test_a_path_meets_a_pattern_as_what_an_application_makes_of_it_does(
     ]
     expected = meant is not None and any(re.fullmatch(each, meant, re.DOTALL) for each in expressions)
     assert path_allowed(patterns, text) == expected, (text, meant, patterns)
+    assert path_allowed(["/*"], text) == (meant is not None), text
+
+
+def test_what_is_ambiguous_meets_nothing_wherever_it_stands() -> None:
+    for odd, place in product(AMBIGUOUS, range(1, len("/orders/7") + 1)):
+        text = "/orders/7"[:place] + odd + "/orders/7"[place:]
+        assert not path_allowed(["/*"], text), text
+        assert path_allowed(["/*"], f"/orders/7?{odd}")
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
@@ -96,6 +96,7 @@ class Calendar:
 gaps = st.one_of(
     st.just(0),
     st.integers(0, 3_000_000),
+    st.integers(1, 60),
     st.sampled_from([999_999, 1_000_000, 1_000_001, 333_333, 333_334, 20_000_000]),
     # Of nodes whose clocks differ.
     st.integers(-2_000_000, -1),
@@ -104,11 +105,12 @@ gaps = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    requests=st.integers(1, 7),
+    requests=st.integers(1, 7) | st.sampled_from([600_000, 999_999]),
     seconds=st.integers(1, 7),
     burst=st.integers(1, 5),
     waits=st.lists(gaps, min_size=1, max_size=25),
 )
+@example(requests=600_000, seconds=1, burst=3, waits=[each * MICROSECOND for each in (0, 0, 0, 5, 0, 0)])
 def test_a_rate_is_a_bucket(
     limits: CountedLimits, requests: int, seconds: int, burst: int, waits: list[timedelta]
 ) -> None:
@@ -138,6 +140,7 @@ days = st.one_of(
     st.integers(0, 3 * 86_400),
     st.sampled_from([1799, 1800, 1801, 23 * 3600, 24 * 3600]),
     st.integers(-3600, -1),
+    st.sampled_from([-1801, -1800, -1]),
 ).map(lambda each: timedelta(seconds=each))
 
 
@@ -160,6 +163,8 @@ def test_a_quota_is_a_count_for_each_day_and_month(
         if isinstance(said, Allow):
             calendar.take(now)
         day, month = said.limits
-        assert min(day.left, month.left) == calendar.left(now)
+        today, this_month = calendar.names(now)
+        assert day.left == by_day - calendar.counted[today]
+        assert month.left == by_month - calendar.counted[this_month]
         midnight = (now.astimezone(BERLIN) + timedelta(days=1)).replace(hour=0, minute=0, second=0)
         assert day.resets_in == max(1, round((midnight.astimezone(UTC) - now).total_seconds()))
