@@ -92,6 +92,8 @@ class TokenFace:
             introspection_endpoint=f"{self.issuer}/oauth2/introspect",
             # A gateway shows its own token (RFC 6750), as at every face: RFC 8414 §2 names that so.
             introspection_endpoint_auth_methods_supported=["Bearer"],
+            revocation_endpoint=f"{self.issuer}/oauth2/revoke",
+            revocation_endpoint_auth_methods_supported=["Bearer"],
             global_token_revocation_endpoint=f"{self.issuer}{REVOCATION_PATH}",
             global_token_revocation_endpoint_auth_methods_supported=["Bearer", METHOD],
         )

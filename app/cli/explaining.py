@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from rich.tree import Tree
 
 from app.cli.printing import plain, show, time
@@ -91,6 +93,8 @@ def _entitlement(entitlement: EntitlementNamed) -> str:
     particulars = [f"audience {entitlement.audience}"] if entitlement.audience else []
     if entitlement.scopes:
         particulars.append(f"scopes {' '.join(entitlement.scopes)}")
+    if entitlement.conditions_said:
+        particulars.append(f"conditions {json.dumps(entitlement.conditions_said, ensure_ascii=False)}")
     told = ", ".join(particulars)
     return f"{entitlement.value} ({told})" if told else entitlement.value
 

@@ -25,6 +25,8 @@ def show_receipts(receipts: Sequence[Receipt]) -> None:
             entry.add(plain(f"entry {happened.sequence} of the ledger: event {happened.id}"))
         for secret in receipt.secrets:
             ended = "" if secret.ended_at is None else f", ended {rfc3339(secret.ended_at)}"
+            if secret.ended_at is None and secret.denied_since is not None:
+                ended = f", denied since {rfc3339(secret.denied_since)}"
             ends = "" if secret.ends_at is None else f", ends {rfc3339(secret.ends_at)}"
             tree.add(plain(f"secret {secret.id}, made {rfc3339(secret.created_at)}{ended}{ends}"))
         show(tree)

@@ -22,13 +22,15 @@ class SecretVersion:
     """One of the secrets that a key has had. Times in microseconds.
 
     ``ended_at``: since when it opens nothing for good; None while the key may still be used with it, or may
-    be again. ``ends_at``: when an overlap ends that is not over.
+    be again. ``ends_at``: when an overlap ends that is not over. ``denied_since``: since when it is denied,
+    with the key, dormant or dead, or because it was replaced; None while neither is so.
     """
 
     id: str
     created_at: int
     ends_at: int | None
     ended_at: int | None
+    denied_since: int | None
 
 
 @dataclass(frozen=True)
@@ -141,5 +143,11 @@ def _secrets(unit: Unit, found: KeyView, cause: Cause | None) -> tuple[SecretVer
     for row in rows:
         ends = [each for each in (row.ends_at, final) if each is not None and each <= unit.now]
         ended = min(ends, default=None)
-        versions.append(SecretVersion(row.id, row.created_at, row.ends_at if ended is None else None, ended))
+        denied = ended
+        if cause is not None:
+            withdrawn = unit.now if cause.since is None else cause.since
+            denied = withdrawn if ended is None else min(ended, withdrawn)
+        versions.append(
+            SecretVersion(row.id, row.created_at, row.ends_at if ended is None else None, ended, denied)
+        )
     return tuple(versions)

@@ -135,6 +135,7 @@ def receipt_document(receipt: Receipt) -> Document:
                 "createdAt": time(each.created_at),
                 "endsAt": time(each.ends_at),
                 "endedAt": time(each.ended_at),
+                "deniedSince": time(each.denied_since),
             }
             for each in receipt.secrets
         ],
@@ -337,6 +338,7 @@ def _named(entitlement: EntitlementNamed) -> Document:
         "value": entitlement.value,
         "audience": entitlement.audience,
         "scopes": list(entitlement.scopes),
+        "conditions": dict(entitlement.conditions_said),
     }
 
 

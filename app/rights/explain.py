@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +49,8 @@ class EntitlementNamed:
     audience: str | None = None
     scopes: tuple[str, ...] = ()
     conditions: Conditions = NONE
+    # The same as the entitlement says it.
+    conditions_said: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,12 @@ def _named(unit: Unit, entitlement_ids: Collection[str]) -> dict[str, Entitlemen
     )
     return {
         row.id: EntitlementNamed(
-            row.id, row.value, row.audience, tuple(row.scopes), conditions_of(row.conditions)
+            id=row.id,
+            value=row.value,
+            audience=row.audience,
+            scopes=tuple(row.scopes),
+            conditions=conditions_of(row.conditions),
+            conditions_said=row.conditions or {},
         )
         for row in unit.execute(statement)
     }

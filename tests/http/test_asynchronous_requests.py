@@ -383,7 +383,10 @@ def test_who_waits_in_vain_is_told_so(tenant: Tenant, backlog: Backlog) -> None:
 def test_who_does_not_ask_for_it_waits(tenant: Tenant, prefer: str) -> None:
     answer = send(tenant.scim, "POST", "/Users", user("ann@example.com"), prefer=prefer)
     assert answer.status_code == 201
-    assert "Set-Txn" not in answer.headers
+    assert "Preference-Applied" not in answer.headers
+    # The transaction is named all the same: its events have it.
+    made = tenant.operator.get("/events", subject=f"User/{answer.get_json()['id']}").get_json()["Resources"]
+    assert {each["txn"] for each in made} == {answer.headers["Set-Txn"]}
 
 
 def test_a_read_is_answered_at_once(tenant: Tenant) -> None:

@@ -394,6 +394,7 @@ def test_the_metadata_tell_of_it(app: Any) -> None:
         "Bearer",
         "private_key_jwt",
     ]
+    assert document["revocation_endpoint"] == f"{document['issuer']}/oauth2/revoke"
     assert app.test_client().post(endpoint.removeprefix(document["issuer"])).status_code == 401
 
 

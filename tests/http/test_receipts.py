@@ -57,7 +57,7 @@ def test_of_a_living_key(tenant: Tenant, key: Key) -> None:
     assert (told["state"], told["cause"], told["ledger"], told["withdrawnAt"]) == ("active", None, None, None)
     (secret,) = told["secrets"]
     assert secret["id"] == parse(key.secret).id
-    assert (secret["endsAt"], secret["endedAt"]) == (None, None)
+    assert (secret["endsAt"], secret["endedAt"], secret["deniedSince"]) == (None, None, None)
 
 
 def test_of_a_revoked_key_with_every_secret(tenant: Tenant, key: Key) -> None:
@@ -77,6 +77,7 @@ def test_of_a_revoked_key_with_every_secret(tenant: Tenant, key: Key) -> None:
     ]
     ended = [each["endedAt"] for each in told["secrets"]]
     assert ended[0] < ended[1] == ended[2] == told["withdrawnAt"]
+    assert [each["deniedSince"] for each in told["secrets"]] == ended
 
 
 def dormant_by_deactivation(tenant: Tenant, user: str) -> str:
@@ -107,6 +108,7 @@ def test_the_cause_is_the_scim_request(
     assert told["cause"]["actor"].startswith("connection:")
     of_user = tenant.operator.get("/events", subject=f"User/{user}").get_json()["Resources"][-1]
     assert of_user["txn"] == told["cause"]["txn"]
+    assert told["secrets"][0]["deniedSince"] == told["withdrawnAt"]
     # A receipt of what may come back says so: its secrets have not ended.
     assert (told["secrets"][0]["endedAt"] is None) == (told["state"] == "dormant")
 

@@ -140,3 +140,21 @@ def test_a_large_group_answers_a_patch_with_204(found: Callable[..., Tenant]) ->
         assert tenant.scim.patch(f"/Groups/{group}", first).status_code == few
         assert tenant.scim.patch(f"/Groups/{group}", second).status_code == many
         assert len(tenant.members(group)) == 101
+
+
+def test_the_chain_from_a_key_to_its_scopes_and_conditions_is_explained(tenant: Tenant) -> None:
+    ada = tenant.user("ada")
+    inner = tenant.group("inner", ada)
+    outer = tenant.group("outer", inner)
+    conditions = {"methods": ["GET"], "paths": ["/orders/**"]}
+    tenant.entitlement("orders", groups=(outer,), scopes=["orders.read"], conditions=conditions)
+    key = tenant.key(ada, "orders")
+    (right,) = tenant.operator.get(f"/keys/{key.id}/explain").get_json()["entitlements"]
+    assert (right["scopes"], right["conditions"]) == (["orders.read"], conditions)
+    (path,) = right["paths"]
+    assert (path["via"], [each["value"] for each in path["groups"]]) == (outer, [inner, outer])
+    tenant.scim.patch(f"/Groups/{outer}", {"op": "remove", "path": f'members[value eq "{inner}"]'})
+    explained = tenant.operator.get(f"/keys/{key.id}/explain").get_json()
+    assert explained["broken"]["code"] == "no_grant"
+    (right,) = tenant.operator.get(f"/consumers/{ada}/explain").get_json()["grants"] or [None]
+    assert right is None

@@ -116,6 +116,7 @@ def assert_agrees(operator: httpx2.Client, seen: Withdrawn, decisions: list[Deci
         moment = microseconds(told["withdrawnAt"])
         ended = {each["endedAt"] for each in secrets.values()}
         assert ended == ({told["withdrawnAt"]} if told["state"] == "revoked" else {None}), told
+        assert {each["deniedSince"] for each in secrets.values()} == {told["withdrawnAt"]}
         event = entry(operator, told)
         assert event["id"] == told["ledger"]["event"]
         assert event["txn"] == told["cause"]["txn"]

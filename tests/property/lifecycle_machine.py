@@ -97,6 +97,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         assert answer.status_code in statuses, answer.text
 
     def tick(self) -> None:
+        self.last_listed: dict[str, dict[str, Any]] | None = None
         self.model.now += 1
         self.model.look()
         type(self).steps[0] += 1
@@ -128,8 +129,11 @@ class LifecycleMachine(RuleBasedStateMachine):
         return any(right[1] in self.model.counts(key) for key in self.model.living() if key.user == right[0])
 
     def listed(self) -> dict[str, dict[str, Any]]:
-        listed = self.tenant.keys()
-        return {each["id"]: each for each in listed}
+        """The keys as they are after this step: asked for once, as nothing is written after it."""
+        if self.last_listed is None:
+            listed = self.tenant.keys()
+            self.last_listed = {each["id"]: each for each in listed}
+        return self.last_listed
 
     def user(self, name: str) -> UserModel | None:
         return self.model.users.get(self.ids.get(name, ""))

@@ -45,6 +45,7 @@ SCHEMAS: Final[dict[str, Shape]] = {
                 value=nullable(TEXT),
                 audience=nullable(TEXT),
                 scopes=many(TEXT),
+                conditions=ANYTHING,
                 since=TIME,
                 paths=many(named("Path")),
             )

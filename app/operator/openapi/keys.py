@@ -16,6 +16,7 @@ from app.operator.openapi.operations import (
     header,
 )
 from app.operator.openapi.shapes import (
+    ANYTHING,
     NUMBER,
     TEXT,
     TIME,
@@ -81,7 +82,15 @@ SCHEMAS: Final[dict[str, Shape]] = {
             )
         ),
         ledger=nullable(record(event=TEXT, sequence=NUMBER, time=TIME)),
-        secrets=many(record(id=TEXT, createdAt=TIME, endsAt=nullable(TIME), endedAt=nullable(TIME))),
+        secrets=many(
+            record(
+                id=TEXT,
+                createdAt=TIME,
+                endsAt=nullable(TIME),
+                endedAt=nullable(TIME),
+                deniedSince=nullable(TIME),
+            )
+        ),
     ),
     "Broken": record(code=TEXT, detail=TEXT, since=nullable(TIME)),
     "Path": record(
@@ -109,6 +118,7 @@ SCHEMAS: Final[dict[str, Shape]] = {
                 value=nullable(TEXT),
                 audience=nullable(TEXT),
                 scopes=many(TEXT),
+                conditions=ANYTHING,
                 held={"type": "boolean"},
                 counts={"type": "boolean"},
                 since=nullable(TIME),
