@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -23,10 +22,6 @@ from app.store.secrets import SecretMalformed, parse
 
 MOST_KEPT: Final = 1000
 """How many keys, and how many tokens, each thread keeps; the oldest goes first."""
-
-PEPPERS_LOOKED_AT_EVERY: Final = 0.01
-"""How often, in seconds, each thread looks whether the peppers are other ones. Nothing living is under a
-pepper that is dropped, or else it was revoked before, which is a commit."""
 
 _LONGEST: Final = 200
 """More characters than a secret has, with what may stand before it."""
@@ -125,16 +120,10 @@ class Current:
         # Asked before anything is looked up: a commit that comes between makes what is kept outdated, and
         # never passes for one that was seen.
         version = self._reads.version()
+        held = self._peppers.held()
         state: State | None = getattr(self._thread, "state", None)
-        now = time.monotonic()
-        if state is None or now - state.peppers_looked_at >= PEPPERS_LOOKED_AT_EVERY:
-            held = self._peppers.held()
-            if state is not None:
-                state.peppers_looked_at = now
-        else:
-            held = state.held
         if state is None or version is None or state.version != version or state.held is not held:
-            state = self._thread.state = State(version, held, self._reads, self._statements, now)
+            state = self._thread.state = State(version, held, self._reads, self._statements)
         return state
 
 
@@ -147,7 +136,6 @@ class State:
         held: Held,
         reads: PreparedReads,
         statements: tuple[Prepared, Prepared],
-        peppers_looked_at: float,
     ) -> None:
         self.version: Final = version
         self.held: Final = held
@@ -156,7 +144,6 @@ class State:
         self._gateways: dict[bytes, Gateway] = {}
         self._keys: dict[bytes, KnownKey] = {}
         self.asked: Final[dict[bytes, tuple[Gateway, KnownKey]]] = {}
-        self.peppers_looked_at = peppers_looked_at
 
     def gateway(self, presented: Presented) -> Gateway | None:
         """Return what a gateway's token opens; None for a token that is unknown.

@@ -39,11 +39,12 @@ class PepperFile(Peppers):
         :raises PepperUnusable: when it cannot be read, or others than its owner may read it.
         """
         self._path = path
-        self._mark = _mark(path)
+        self._name = os.fspath(path)
+        self._mark = _mark(self._name)
         self._held = _parsed(path)
 
     def held(self) -> Held:
-        mark = _mark(self._path)
+        mark = _mark(self._name)
         if mark != self._mark:
             try:
                 self._held = _parsed(self._path)
@@ -156,10 +157,10 @@ def _draft(path: Path, held: Held) -> Path:
     return draft
 
 
-def _mark(path: Path) -> _Mark | None:
+def _mark(path: str) -> _Mark | None:
     """What tells one content of the file from another without reading it; None while there is no file."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
