@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.gate.recorder import SpoolRecorder, Verification, encoded
+from app.gate.recorder import Outcome, SpoolRecorder, Verification, encoded
 from app.gate.spool import Spool
 from app.store.unit_of_work import new_id, wall_clock
 
@@ -27,12 +27,7 @@ def one_verification() -> Verification:
         tenant_id=f"ten_{new_id()}",
         face="verify",
         actor=f"credential:{new_id()}",
-        allowed=True,
-        reason=None,
-        key_id=new_id(),
-        secret_id=new_id()[:16],
-        consumer_id=new_id(),
-        entitlements=(new_id(),),
+        outcome=Outcome(None, new_id(), new_id()[:16], new_id(), (new_id(),)),
         method="GET",
         path="/orders/4711/items",
         client="203.0.113.7",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -52,11 +52,12 @@ class Credential:
     dialect: str | None
     connection_disabled_at: int | None
     client_id: str | None = None
+    actor: str = field(init=False, repr=False, compare=False)
+    """Who events say it was: the connection, or the credential itself."""
 
-    @property
-    def actor(self) -> str:
-        """Who events say it was: the connection, or the credential itself."""
-        return f"connection:{self.connection_id}" if self.connection_id else f"credential:{self.id}"
+    def __post_init__(self) -> None:
+        actor = f"connection:{self.connection_id}" if self.connection_id else f"credential:{self.id}"
+        object.__setattr__(self, "actor", actor)
 
     def ended(self, now: int) -> str | None:
         """Return why the credential opens nothing at this time, or None while it does."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from werkzeug.http import http_date
 
-from app.gate.decision import Allow, Deny, Holding, LimitState
+from app.gate.decision import Allow, Deny, Holding, LimitState, Right
 from app.gate.limits import wait
 from app.gate.reasons import Reason
 from app.gate.verification import Verdict
@@ -19,11 +18,11 @@ REALM: Final = "api"
 
 Headers = list[tuple[str, str]]
 
+_NOT_STORED: Final = ("Cache-Control", "no-store")
 _STATUS: Final = {401: "401 Unauthorized", 403: "403 Forbidden"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer in the terms of WSGI."""
 
     status: str
@@ -37,22 +36,20 @@ def answer_to(verdict: Verdict) -> Answer:
     nginx makes an error 500 of any other status and Envoy allows with 200 alone.
     """
     decision = verdict.decision
+    named = ("X-Auth-Decision-Id", verdict.id)
     if isinstance(decision, Allow):
-        status, headers, body = "200 OK", _allowed(decision), b""
+        status, body = "200 OK", b""
+        headers = [*_allowed(decision.holding, decision.rights), named]
     else:
-        status, headers, body = _STATUS[decision.reason.status], _denied(decision), _problem(decision.reason)
-    headers += (
-        ("Content-Length", str(len(body))),
-        ("X-Auth-Decision-Id", verdict.id),
-        ("Cache-Control", "no-store"),
-    )
-    if verdict.limits:
-        headers += _limits(verdict.limits)
+        status, body = _STATUS[decision.reason.status], _problem(decision.reason)
+        headers = [*_denied(decision), named]
+    if decision.limits:
+        headers += _limits(decision.limits)
     return Answer(status, headers, body)
 
 
-def _allowed(decision: Allow) -> Headers:
-    holding, rights = decision.holding, decision.rights
+@lru_cache(maxsize=10_000)
+def _allowed(holding: Holding, rights: tuple[Right, ...]) -> tuple[tuple[str, str], ...]:
     if len(rights) == 1:
         entitlements, scopes = safe(rights[0].value), _list(rights[0].scopes)
     else:
@@ -65,15 +62,22 @@ def _allowed(decision: Allow) -> Headers:
         ("X-Auth-Tenant", holding.tenant_id),
         ("X-Auth-Entitlements", entitlements),
         ("X-Auth-Scopes", scopes),
+        ("Content-Length", "0"),
+        _NOT_STORED,
     ]
     if holding.secret_replaced_at is not None:
         headers += _rotation(holding)
-    return headers
+    return tuple(headers)
 
 
 def _denied(decision: Deny) -> Headers:
     reason = decision.reason
-    headers = [("Content-Type", "application/problem+json"), ("X-Auth-Reason", reason.code)]
+    headers = [
+        ("Content-Type", "application/problem+json"),
+        ("X-Auth-Reason", reason.code),
+        ("Content-Length", str(len(_problem(reason)))),
+        _NOT_STORED,
+    ]
     if reason is Reason.NO_KEY:
         # RFC 6750 §3.1: who sent no credential is told the scheme and nothing more.
         headers.append(("WWW-Authenticate", f'Bearer realm="{REALM}"'))

@@ -1,4 +1,4 @@
-"""What a thread of the gate looked up, kept for as long as nothing at all was committed to the database.
+"""What a process of the gate looked up, kept for as long as nothing at all was committed to the database.
 
 No time to live, and nothing that an invalidation could miss: before each use the database itself is asked
 whether it is still as it was (P1). Where it cannot tell, everything is looked up each time.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -21,7 +21,7 @@ from app.store.prepared_reads import Prepared, PreparedReads
 from app.store.secrets import SecretMalformed, parse
 
 MOST_KEPT: Final = 1000
-"""How many keys, and how many tokens, each thread keeps; the oldest goes first."""
+"""How many keys, and how many tokens, each process keeps; the oldest goes first."""
 
 _LONGEST: Final = 200
 """More characters than a secret has, with what may stand before it."""
@@ -48,22 +48,22 @@ class Gateway:
 
 
 class KnownKey:
-    """What is known of a key, for one thread, and what it stands for until something about it changes."""
+    """What is known of a key, and what it stands for until something about it changes."""
 
-    __slots__ = ("_since", "_standing", "_until", "known")
+    __slots__ = ("_judged", "known")
 
     def __init__(self, known: Known) -> None:
         self.known = known
-        self._since = self._until = 0
-        self._standing: tuple[Right, ...] | Deny = ()
+        self._judged: tuple[int, int, tuple[Right, ...] | Deny] = (0, 0, ())
 
     def decide(self, call: Call, now: int) -> Allow | Deny:
         """Decide as :func:`app.gate.decision.decide` does, but judge anew only what time may have changed."""
         holding = self.known.holding
-        if not self._since <= now < self._until:
-            self._standing = standing(holding, now)
-            self._since, self._until = now, stands_until(holding, now)
-        held = self._standing
+        # One tuple: another thread sees all of it or nothing.
+        since, until, held = self._judged
+        if not since <= now < until:
+            held = standing(holding, now)
+            self._judged = now, stands_until(holding, now), held
         return held if isinstance(held, Deny) else answer(holding, held, call, now)
 
 
@@ -76,7 +76,7 @@ class Current:
         self._statements = (reads.prepare(credential_statement()), reads.prepare(key_statement()))
         self._mark_key = secrets.token_bytes(32)
         self._well_formed: set[bytes] = set()
-        self._thread = threading.local()
+        self._state: State | None = None
 
     def presented(self, text: str) -> Presented | None:
         """Return a text that somebody presents as a secret; None when its form or checksum is wrong.
@@ -107,13 +107,13 @@ class Current:
 
         :raises StoreUnavailable: when the database does not answer.
         """
-        state: State | None = getattr(self._thread, "state", None)
+        state = self._state
         if state is None or mark not in state.asked:
             return None
         return self.state().asked.get(mark)
 
     def state(self) -> State:
-        """Return the state of the database as it is now, for one verification on this thread.
+        """Return the state of the database as it is now, for one verification.
 
         :raises StoreUnavailable: when the database does not answer.
         """
@@ -121,14 +121,18 @@ class Current:
         # never passes for one that was seen.
         version = self._reads.version()
         held = self._peppers.held()
-        state: State | None = getattr(self._thread, "state", None)
+        state = self._state
         if state is None or version is None or state.version != version or state.held is not held:
-            state = self._thread.state = State(version, held, self._reads, self._statements)
+            state = self._state = State(version, held, self._reads, self._statements)
         return state
 
 
 class State:
-    """What one thread knows of one state of the database, under the peppers that were at hand then."""
+    """What is known of one state of the database, under the peppers that were at hand then.
+
+    Threads share it. What one of them looked up is from the moment of the version or later, also for a thread
+    that asked for the version before that.
+    """
 
     def __init__(
         self,
@@ -187,8 +191,10 @@ class State:
         """Keep something under a mark, if anything can tell until when it is so."""
         if self.version is None:
             return
-        if len(kept) >= MOST_KEPT:
-            del kept[next(iter(kept))]
+        while len(kept) >= MOST_KEPT:
+            # Another thread may have been faster.
+            with suppress(KeyError, RuntimeError, StopIteration):
+                del kept[next(iter(kept))]
         kept[mark] = found
 
 

@@ -14,7 +14,7 @@ from app.rights.continuity import Held, Interval, Lapsed, continuity
 from app.store.tables import FOREVER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Right:
     """An entitlement of a key, as it is now, and the times in which the directory carried it.
 
@@ -45,7 +45,7 @@ class Person:
     department: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Holding:
     """Everything that is known of a key when it is used. Times in microseconds.
 

@@ -7,16 +7,17 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from time import perf_counter_ns
 from typing import Final, NamedTuple
 
 from app.access.credentials import Credential
 from app.gate.afterwards import Afterwards
 from app.gate.current import Current, Gateway, KnownKey, Presented, State
-from app.gate.decision import Allow, Call, Deny, LimitState
+from app.gate.decision import Allow, Call, Deny, Holding, LimitState, Right
 from app.gate.limits import Limits
 from app.gate.reasons import Reason
-from app.gate.recorder import NotRecorded, Recorder, Verification
+from app.gate.recorder import NotRecorded, Outcome, Recorder, Verification
 from app.store.peppers import PepperMissing, Peppers
 from app.store.prepared_reads import StoreUnavailable, prepared_reads
 from app.store.unit_of_work import ClockAbsurd, Store, moment_after, wall_clock
@@ -27,6 +28,7 @@ SCOPE: Final = "gate"
 """The scope of the credentials that open the gate."""
 
 _MOST_SEEN: Final = 1000
+_MOST_OUTCOMES: Final = 10_000
 
 
 class Verdict(NamedTuple):
@@ -252,26 +254,21 @@ class Gate:
         started: int,
     ) -> Verdict:
         identifier = _decision_id()
-        holding = decision.holding
-        allowed = isinstance(decision, Allow)
+        if isinstance(decision, Allow):
+            outcome = _outcome(decision.holding, decision.rights, None)
+        else:
+            outcome = _outcome(decision.holding, (), decision.reason)
         verification = Verification(
-            id=identifier,
-            at=wall_clock() if now is None else now,
-            tenant_id=gateway.tenant_id,
-            face=face,
-            actor=gateway.actor,
-            allowed=allowed,
-            reason=None if isinstance(decision, Allow) else decision.reason.code,
-            key_id=None if holding is None else holding.key_id or None,
-            secret_id=None if holding is None else holding.secret_id or None,
-            consumer_id=None if holding is None else holding.consumer_id,
-            entitlements=tuple([each.entitlement_id for each in decision.rights])
-            if isinstance(decision, Allow)
-            else (),
-            method=call.method,
-            path=call.path,
-            client=call.client,
-            took=perf_counter_ns() - started,
+            identifier,
+            wall_clock() if now is None else now,
+            gateway.tenant_id,
+            face,
+            gateway.actor,
+            outcome,
+            call.method,
+            call.path,
+            call.client,
+            perf_counter_ns() - started,
         )
         try:
             self._recorder.record(verification)
@@ -282,6 +279,20 @@ class Gate:
             # Nothing passes that leaves no record (P9).
             decision = _failed(error)
         return Verdict(identifier, decision)
+
+
+@lru_cache(maxsize=_MOST_OUTCOMES)
+def _outcome(holding: Holding | None, rights: tuple[Right, ...], denied: Reason | None) -> Outcome:
+    reason = None if denied is None else denied.code
+    if holding is None:
+        return Outcome(reason)
+    return Outcome(
+        reason,
+        holding.key_id or None,
+        holding.secret_id or None,
+        holding.consumer_id,
+        tuple([each.entitlement_id for each in rights]),
+    )
 
 
 class _Identifiers:

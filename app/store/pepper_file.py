@@ -5,16 +5,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import mmap
 import os
 import secrets
+import struct
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from app.store.peppers import Held, Peppers, PepperUnusable, parse_peppers, peppers_as_json
 
 log = logging.getLogger(__name__)
 
+LOOKED_AT_EVERY = 0.01
+"""How often, in seconds, the file is looked at for what was not changed by this module. What was is seen at
+once."""
+
+_NUMBER: Final = struct.Struct("=Q")
 _Mark = tuple[int, int, int]
 
 
@@ -39,12 +48,25 @@ class PepperFile(Peppers):
         :raises PepperUnusable: when it cannot be read, or others than its owner may read it.
         """
         self._path = path
-        self._name = os.fspath(path)
-        self._mark = _mark(self._name)
+        self._changes = _Changes.of(path)
+        self._seen: tuple[bytes, float] = (b"", 0.0)
+        self._mark = _mark(path)
         self._held = _parsed(path)
 
     def held(self) -> Held:
-        mark = _mark(self._name)
+        if self._changes is None:
+            self._look()
+            return self._held
+        # Read before the file is looked at: a change that comes between makes it another one again.
+        number, now = self._changes.number(), time.monotonic()
+        seen, looked_at = self._seen
+        if number != seen or now - looked_at >= LOOKED_AT_EVERY:
+            self._look()
+            self._seen = number, now
+        return self._held
+
+    def _look(self) -> None:
+        mark = _mark(self._path)
         if mark != self._mark:
             try:
                 self._held = _parsed(self._path)
@@ -52,7 +74,38 @@ class PepperFile(Peppers):
                 log.exception("the peppers stay as they were: their file cannot be used")
             # Last, and with the mark from before the reading: who comes between reads the file once more.
             self._mark = mark
-        return self._held
+
+
+class _Changes:
+    """A number beside the file, in memory that all processes share: another one after each change.
+
+    So to ask whether the file changed takes no system call, which would let other threads in.
+    """
+
+    def __init__(self, shared: mmap.mmap) -> None:
+        self._shared = shared
+
+    @classmethod
+    def of(cls, path: Path) -> _Changes | None:
+        """Return that of a pepper file; None where nothing can be written beside it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path.with_name(f".{path.name}.changes"), flags, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, _NUMBER.size)
+                return cls(mmap.mmap(descriptor, _NUMBER.size))
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return None
+
+    def number(self) -> bytes:
+        return self._shared[:]
+
+    def note(self) -> None:
+        """Tell every process that the file is another one now. One process at a time may."""
+        (number,) = _NUMBER.unpack(self._shared)
+        self._shared[:] = _NUMBER.pack((number + 1) % 2**64)
 
 
 def load_peppers(path: Path) -> Peppers:
@@ -128,6 +181,9 @@ def _changing(path: Path) -> Iterator[_Change]:
             change = _Change(_parsed(path))
             yield change
             os.replace(_draft(path, change.held), path)
+            changes = _Changes.of(path)
+            if changes is not None:
+                changes.note()
             os.fsync(lock)
         finally:
             os.close(lock)
@@ -157,10 +213,10 @@ def _draft(path: Path, held: Held) -> Path:
     return draft
 
 
-def _mark(path: str) -> _Mark | None:
+def _mark(path: Path) -> _Mark | None:
     """What tells one content of the file from another without reading it; None while there is no file."""
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -6,7 +6,6 @@ being busy: 6 µs here, 290 µs by a connection of SQLAlchemy's pool.
 
 from __future__ import annotations
 
-import itertools
 import os
 import sqlite3
 import threading
@@ -93,8 +92,7 @@ class PreparedReads(Protocol):
     def version(self) -> Hashable | None:
         """Return a value that every commit, by whomever, makes another one; None where nothing tells that.
 
-        It is the calling thread's own: what a thread read after it got a value is current for this thread as
-        long as it gets the same value again.
+        What was read, on any thread, after one got a value is current for as long as one gets the same again.
 
         :raises StoreUnavailable: when the database does not answer.
         """
@@ -147,10 +145,10 @@ class _Outage:
 
 @dataclass(slots=True)
 class _Opened:
-    """A thread's connection to a file. ``number``: one that no other connection had."""
+    """A thread's connection to a file. ``outages``: how many there had been when it was opened."""
 
     file: tuple[int, int]
-    number: int
+    outages: int
     cursor: sqlite3.Cursor
     header: WalIndexHeader | None
     looked_at: float
@@ -164,6 +162,7 @@ class _Sqlite:
         (name,), options = engine.dialect.create_connect_args(engine.url)
         self._path: Final[str] = unquote(urlsplit(name).path) if options.get("uri") else name
         self._outage = _Outage()
+        self._outages = 0
         self._thread = threading.local()
 
     def prepare(self, statement: sa.Select[Any]) -> Prepared:
@@ -175,10 +174,11 @@ class _Sqlite:
             if (
                 opened is not None
                 and opened.header is not None
+                and opened.outages == self._outages
                 and time.monotonic() - opened.looked_at < FILE_LOOKED_AT_EVERY
                 and (header := opened.header.read()) is not None
             ):
-                return opened.number, header
+                return opened.file, opened.outages, header
         return self._outage.attempt(self._version)
 
     def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
@@ -192,7 +192,10 @@ class _Sqlite:
         except sqlite3.Error as error:
             raise self._failed(error) from error
         header = None if opened.header is None else opened.header.read()
-        return opened.number, version if header is None else header
+        if header is None:
+            # That number is this connection's own.
+            return opened.cursor, version
+        return opened.file, opened.outages, header
 
     def _fetched(self, text: str, parameters: Any) -> list[tuple[Any, ...]]:
         opened = self._opened()
@@ -207,21 +210,21 @@ class _Sqlite:
             found = os.stat(self._path)
             file = (found.st_dev, found.st_ino)
             opened: _Opened | None = getattr(self._thread, "opened", None)
-            if opened is None or opened.file != file:
+            outages = self._outages
+            if opened is None or opened.file != file or opened.outages != outages:
                 cursor = _sqlite_cursor(self._path)
                 header = wal_index_header(self._path)
-                opened = self._thread.opened = _Opened(file, next(_NUMBERS), cursor, header, 0)
+                opened = self._thread.opened = _Opened(file, outages, cursor, header, 0)
             opened.looked_at = time.monotonic()
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
         return opened
 
     def _failed(self, error: Exception) -> StoreUnavailable:
+        # What was kept until then is kept no longer, by any thread: nobody knows what was done to the file.
+        self._outages += 1
         self._thread.opened = None
         return StoreUnavailable(f"the database does not answer: {type(error).__name__}")
-
-
-_NUMBERS: Final = itertools.count()
 
 
 def _sqlite_cursor(path: str) -> sqlite3.Cursor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.gate.recorder import Verification
+from app.gate.recorder import Outcome, Verification
 from app.store.tables import decision_batch, event
 from app.store.unit_of_work import Store, new_id
 
@@ -21,12 +21,7 @@ _ONE = Verification(
     tenant_id="",
     face="verify",
     actor="credential:1",
-    allowed=True,
-    reason=None,
-    key_id="key-1",
-    secret_id="secret-1",
-    consumer_id="consumer-1",
-    entitlements=("entitlement-1",),
+    outcome=Outcome(None),
     method="GET",
     path="/orders/7",
     client="203.0.113.7",
@@ -36,9 +31,15 @@ _ONE = Verification(
 
 def verification(tenant_id: str, **differently: Any) -> Verification:
     """Return one use of a key that was allowed, unless told otherwise; ``reason`` makes it a denial."""
-    if differently.get("reason") is not None:
-        differently = {"allowed": False, "entitlements": (), **differently}
-    its_own = {"id": new_id(), "tenant_id": tenant_id, "key_id": f"key-{tenant_id}"}
+    outcome: dict[str, Any] = {
+        "reason": None,
+        "key_id": f"key-{tenant_id}",
+        "secret_id": "secret-1",
+        "consumer_id": "consumer-1",
+        "entitlements": () if differently.get("reason") else ("entitlement-1",),
+    }
+    outcome |= {name: differently.pop(name) for name in outcome.keys() & differently.keys()}
+    its_own = {"id": new_id(), "tenant_id": tenant_id, "outcome": Outcome(**outcome)}
     return _ONE._replace(**{**its_own, **differently})
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.store import pepper_file
 from app.store.pepper_file import (
     PepperInUse,
     PepperVersionUnknown,
@@ -34,7 +35,7 @@ def test_a_new_pepper_is_used_at_once_by_who_has_the_file_open(path: Path) -> No
     assert peppers.digest("key", "secret") != before
     assert peppers.digest("key", "secret", 1) == before
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [each.name for each in path.parent.iterdir()] == ["peppers.json"]
+    assert sorted(each.name for each in path.parent.iterdir()) == [".peppers.json.changes", "peppers.json"]
 
 
 def test_a_pepper_for_later_only_verifies_until_it_is_used(path: Path) -> None:
@@ -73,10 +74,37 @@ def test_many_who_add_at_once_each_add_one(path: Path) -> None:
     assert sorted(load_peppers(path).by_version) == list(range(1, 10))
 
 
+def test_a_change_is_seen_without_a_look_at_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pepper_file, "LOOKED_AT_EVERY", 3600)
+    peppers = load_peppers(path)
+    assert peppers.current == 1
+    looks: list[Path] = []
+    mark = pepper_file._mark
+    monkeypatch.setattr(pepper_file, "_mark", lambda path: looks.append(path) or mark(path))
+    assert [peppers.current for _ in range(3)] == [1] * 3
+    assert looks == []
+    for version in (2, 3):
+        assert (add_pepper(path), peppers.current) == (version, version)
+        drop_pepper(path, version - 1)
+        assert sorted(peppers.by_version) == [version]
+
+
+def test_where_nothing_can_be_written_beside_it_the_file_is_looked_at(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pepper_file, "LOOKED_AT_EVERY", 3600)
+    path.with_name(".peppers.json.changes").unlink()
+    path.with_name(".peppers.json.changes").mkdir()
+    peppers = load_peppers(path)
+    assert peppers.current == 1
+    assert add_pepper(path) == peppers.current == 2
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"1": "short"}', '{"1": 5}', None])
 def test_a_spoilt_file_changes_nothing_and_is_logged_once(
-    path: Path, content: str | None, caplog: pytest.LogCaptureFixture
+    path: Path, content: str | None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pepper_file, "LOOKED_AT_EVERY", 0)
     peppers = load_peppers(path)
     digest = peppers.digest("key", "secret")
     good = path.read_text()
