@@ -22,6 +22,13 @@ SCOPES = ("read", "write", "delete")
 METHODS = ("GET", "POST", "delete")
 PATTERNS = ("/orders/*", "/orders", "/admin", "/*")
 
+WORDS = {
+    *("allow", "no_grant", "consumer_inactive", "access_not_started", "access_ended", "key_revoked"),
+    *("secret_rotated", "audience_mismatch", "scope_missing", "method_not_allowed", "path_not_allowed"),
+}
+MOST_ROUNDS = 8
+"""Of sixty directories each. Chance may leave a word out of one of them."""
+
 terms = st.builds(
     Terms,
     audience=st.sampled_from([None, None, *AUDIENCES]),
@@ -157,10 +164,11 @@ def test_the_gate_says_what_the_rules_say(found: Callable[..., Tenant]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_gate_says_what_the_rules_say_on_many_directories(found: Callable[..., Tenant]) -> None:
-    said = asked(found, runs=60, length=60)
-    print(said)
+    said: Counter[str] = Counter()
+    for _ in range(MOST_ROUNDS):
+        said += asked(found, runs=60, length=60)
+        print(said)
+        if said.keys() >= WORDS:
+            break
     # Every word that the rules have for a known key was said.
-    assert said.keys() >= {
-        *("allow", "no_grant", "consumer_inactive", "access_not_started", "access_ended", "key_revoked"),
-        *("secret_rotated", "audience_mismatch", "scope_missing", "method_not_allowed", "path_not_allowed"),
-    }
+    assert said.keys() >= WORDS
