@@ -29,6 +29,8 @@ WORDS = {
 MOST_ROUNDS = 8
 """Of sixty directories each. Chance may leave a word out of one of them."""
 
+MOST_TRIALS = 50
+
 terms = st.builds(
     Terms,
     audience=st.sampled_from([None, None, *AUDIENCES]),
@@ -104,6 +106,11 @@ class AskingMachine(LifecycleMachine):
         if by == "envoy" and (question.path not in PLAIN_PATHS or question.method is None):
             by = "nginx"
         said = self.gate_says(secret.text, question, by)
+        for _ in range(MOST_TRIALS):
+            if said != "store_unavailable":
+                break
+            # Other programs have the processors, so the database missed the gate's patience.
+            said = self.gate_says(secret.text, question, by)
         type(self).said[said] += 1
         right = answers(self.model, self.known_terms(), key, secret, question)
         assert said in right, (said, right, question, by, key)
