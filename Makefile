@@ -41,7 +41,7 @@ format: $(VENV)/.for-lint ## Bring the code into its form
 
 clean: ## Remove what the targets made; the data folder stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find app tests conformance -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find app benchmarks tests conformance -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(VENV)/.for-run: GROUP :=
 $(VENV)/.for-test: GROUP := --group test

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 import sqlite3
 import subprocess
@@ -106,6 +107,8 @@ def _flask_httpauth_keys(folder: Path, count: int) -> Iterator[str]:
 def _configure_django(folder: Path) -> None:
     from django.conf import settings
 
+    # It tells of each request that it refuses.
+    logging.getLogger("django.request").setLevel(logging.ERROR)
     settings.configure(
         SECRET_KEY=secrets.token_urlsafe(32),
         ALLOWED_HOSTS=["*"],
