@@ -14,6 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from app.access.tenants import create_tenant
+from app.gate import introspection
+from app.gate.authzen import face
+from app.store import prepared_reads
 from app.store.engine import create_engine
 from app.store.unit_of_work import Store
 from app.store.upgrading import upgrade
@@ -81,6 +84,15 @@ def shared_store(shared_engine: Engine) -> Store:
 def new_tenant(shared_store: Store) -> str:
     """Return the id of a new tenant in the shared database."""
     return create_tenant(shared_store, f"tenant-{secrets.token_hex(6)}").id
+
+
+@pytest.fixture
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the gate wait for a database that is only slow, because the machine does much else."""
+    for module in (prepared_reads, introspection, face):
+        monkeypatch.setattr(module, "PATIENCE", 10.0)
+    for module in (introspection, face):
+        monkeypatch.setattr(module, "_ALTOGETHER", 20.0)
 
 
 @contextmanager

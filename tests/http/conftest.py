@@ -68,6 +68,11 @@ _TIMES = frozenset(
 )
 
 
+@pytest.fixture(autouse=True)
+def _without_hurry(no_hurry: None) -> None:
+    """Have no test fail because the machine is slow; those that are about waiting have the usual patience."""
+
+
 @dataclass(frozen=True)
 class Face:
     """One face of the application, spoken to with one token."""

@@ -27,6 +27,8 @@ from app.store.tables import consumer, event, follow_up, key, resource, secret
 from tests.processes.commit_boundaries import Attempt, Request, attempting
 from tests.processes.directory_of_people import BULK, GROUP, PATCH, USER, entitlement
 
+pytestmark = pytest.mark.usefixtures("no_hurry")
+
 PEOPLE = 7
 BATCH = 4
 

@@ -76,7 +76,7 @@ class Asking:
             return Said("store_unavailable", answer.headers, body)
         told, identifier = self._told(answer, body)
         decided = self.recorded[identifier]
-        word = "allow" if decided.allowed else str(decided.reason)
+        word = decided.outcome.reason or "allow"
         # A face may keep the reason to itself, but never says another one than what is recorded.
         assert told in (word, None) or (told == "deny" and word != "allow"), (told, word)
         return Said(word, answer.headers, body)

@@ -318,16 +318,16 @@ def test_every_evaluation_is_recorded_and_no_search_is(
     )
     for looked_for in ("subject", "resource", "action"):
         search(tenant, looked_for, **whole)
-    assert [(each.face, each.key_id is None, each.allowed) for each in recorded] == [
+    assert [(each.face, each.outcome.key_id is None, each.outcome.reason is None) for each in recorded] == [
         ("evaluation", False, True),
         ("evaluation", True, True),
         ("evaluation", False, False),
         ("evaluation", False, True),
     ]
     first = recorded[0]
-    assert (first.id, first.key_id) == (answer["context"]["id"], key.id)
+    assert (first.id, first.outcome.key_id) == (answer["context"]["id"], key.id)
     assert (first.method, first.path, first.client) == ("GET", "/orders/7", "192.0.2.7")
-    assert recorded[2].reason == "method_not_allowed"
+    assert recorded[2].outcome.reason == "method_not_allowed"
     assert taken == [key.id, key.id], "a user has no rate, and a denial takes none"
 
 

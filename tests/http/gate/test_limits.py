@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from app.settings import Settings
+from app.store import prepared_reads
+from app.store.patience import PATIENCE
 from tests.http.conftest import Key, Tenant
 from tests.http.gate.faces import API, ASKED, FACES, Asking, Clock, held
 
@@ -239,8 +241,13 @@ def held_up(engine: Engine, settings: Settings) -> Iterator[None]:
 
 @pytest.mark.parametrize("face", FACES)
 def test_counters_that_do_not_answer_deny_what_they_count_and_nothing_else(
-    by_face: Callable[[str], Asking], shared_engine: Engine, settings: Settings, face: str
+    by_face: Callable[[str], Asking],
+    shared_engine: Engine,
+    settings: Settings,
+    face: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(prepared_reads, "PATIENCE", PATIENCE)
     asking = by_face(face)
     key = held(asking.tenant, quota="5/day UTC")
     asking.tenant.entitlement("free", scopes=["free.read"])
