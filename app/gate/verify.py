@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, Response, request
+from werkzeug.routing import BaseConverter
 
 from app.gate.answer import Answer, answer_to
 from app.gate.client import ClientAddress
@@ -48,10 +49,14 @@ class Verify:
     def blueprint(self) -> Blueprint:
         """Return the face as a view of Flask."""
         face = Blueprint("gate", __name__)
+        face.record_once(lambda state: state.app.url_map.converters.update(any_path=_AnyPath))
 
         @face.route(PATH, methods=METHODS, provide_automatic_options=False)
         @face.route(f"{PATH}/", defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
-        @face.route(f"{PATH}/<path:path>", methods=METHODS, provide_automatic_options=False)
+        # Whatever follows: slashes that are doubled, too, which Flask would else redirect or not find.
+        @face.route(
+            f"{PATH}/<any_path:path>", methods=METHODS, provide_automatic_options=False, merge_slashes=False
+        )
         def verify(path: str | None = None) -> Response:
             answer = self.answer(request.environ)
             return Response(answer.body, answer.status, answer.headers)
@@ -61,6 +66,13 @@ class Verify:
     def _verdict(self, environ: WSGIEnvironment) -> Verdict:
         call = call_of(environ, self._clients.of(environ))
         return self._gate.judge_said(said_of(environ), partial(_shown, environ), call, face="verify")
+
+
+class _AnyPath(BaseConverter):
+    """A path that may begin with a slash and have empty parts."""
+
+    part_isolating = False
+    regex = ".*?"
 
 
 def _shown(environ: WSGIEnvironment) -> tuple[str | None, str | Reason | None]:

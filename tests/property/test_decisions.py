@@ -72,11 +72,8 @@ class AskingMachine(LifecycleMachine):
     def define(self, number: int, said: Terms) -> None:
         self.tick()
         entitlement = one(number, self.model.entitlements.values())
-        operations = [
-            {"op": "remove", "path": name}
-            for name in ("audience", "scopes", "conditions")
-            if name not in said.document
-        ]
+        # A complex attribute keeps what a replacement does not name (RFC 7644 §3.5.2.3), so all goes first.
+        operations = [{"op": "remove", "path": name} for name in ("audience", "scopes", "conditions")]
         if said.document:
             operations.append({"op": "replace", "value": said.document})
         self.done(self.patch(f"/Entitlements/{entitlement.id}", *operations), 200)

@@ -179,6 +179,13 @@ def test_the_door_leaves_other_paths_to_others(tenant: Tenant) -> None:
         assert door.get(path).status_code == 403, path
 
 
+@pytest.mark.parametrize("below", ["//orders//7", "//", "/orders//", "///a/../b"])
+def test_whatever_path_follows_it_is_the_gate_that_answers(tenant: Tenant, below: str) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        answer = ask(tenant, f"/gate/verify{below}", method=method)
+        assert (answer.status_code, answer.headers["X-Auth-Reason"]) == (401, "no_key")
+
+
 def test_an_answer_to_head_has_no_body(tenant: Tenant) -> None:
     answer = ask(tenant, method="HEAD")
     assert (answer.status_code, answer.get_data()) == (401, b"")
