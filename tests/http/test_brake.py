@@ -276,6 +276,17 @@ def test_who_keeps_another_grant_does_not_count(company: Callable[..., Company])
     assert made.brakes() == []
 
 
+def test_whose_keys_are_all_dead_does_not_count_when_an_entitlement_goes(
+    company: Callable[..., Company],
+) -> None:
+    made = company(minimum=1)
+    of_tenant = tables.key.c.tenant_id == made.tenant.id
+    made.tenant.sql(sa.update(tables.key).where(of_tenant).values(expires_at=tables.key.c.issued_at))
+    assert made.states() == {"expired"}
+    made.mapped()
+    assert made.brakes() == []
+
+
 def test_another_connection_and_another_tenant_are_left_alone(company: Callable[..., Company]) -> None:
     made, elsewhere = company(minimum=1), company()
     made.each(OFF, made.users[:2])
