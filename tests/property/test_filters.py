@@ -17,6 +17,7 @@ from scim2_server.utils import load_default_provider
 from app.directory import membership, resources
 from app.directory.comparable import comparable, matchable
 from app.directory.filters import compile_filter
+from app.directory.look_ups import looked_up
 from app.directory.membership import Member, MemberMoves
 from app.directory.sorting import order_of
 from app.store.tables import resource as resource_table
@@ -84,15 +85,24 @@ def found(unit: Unit, type_name: str, scim_filter: str) -> list[str]:
     condition = compile_filter(
         ScimFilter(scim_filter), unit=unit, model=MODELS[type_name], type_name=type_name
     )
-    page = resources.find(
-        unit,
-        sa.and_(resource_table.c.type == type_name, condition),
-        order=[resource_table.c.created_at, resource_table.c.id],
-        offset=0,
-        limit=None,
+    # Among all rows, and among those that an index knows to be all that can match.
+    among_all, among_few = (
+        resources.find(
+            unit,
+            sa.and_(resource_table.c.type == type_name, condition),
+            order=[resource_table.c.created_at, resource_table.c.id],
+            offset=0,
+            limit=None,
+            rows=rows,
+        )
+        for rows in (
+            resource_table,
+            looked_up(ScimFilter(scim_filter), unit, [(type_name, MODELS[type_name])]),
+        )
     )
-    assert page.total == len(page.resources)
-    return [each.id for each in page.resources]
+    assert among_all == among_few
+    assert among_all.total == len(among_all.resources)
+    return [each.id for each in among_all.resources]
 
 
 def matching(type_name: str, scim_filter: str, candidates: Sequence[Resource[Any]]) -> list[str | None]:
