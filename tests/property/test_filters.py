@@ -20,12 +20,25 @@ from app.directory.filters import compile_filter
 from app.directory.look_ups import looked_up
 from app.directory.membership import Member, MemberMoves
 from app.directory.sorting import order_of
+from app.scim.provider import load_provider
 from app.store.tables import resource as resource_table
 from app.store.unit_of_work import Store, Unit
-from tests.property.generated_directories import USER_TIMES, filters, sort_paths, users
+from tests.property.generated_directories import (
+    USER_TIMES,
+    entitlement_filters,
+    entitlements,
+    filters,
+    simple_filters,
+    sort_paths,
+    users,
+)
 
 PROVIDER = load_default_provider()
-MODELS: dict[str, Any] = {"User": PROVIDER.model_for("User"), "Group": PROVIDER.model_for("Group")}
+MODELS: dict[str, Any] = {
+    "User": PROVIDER.model_for("User"),
+    "Group": PROVIDER.model_for("Group"),
+    "Entitlement": load_provider().model_for("Entitlement"),
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A test's examples share its tenant: each is undone at its end.
@@ -122,6 +135,45 @@ def test_a_filter_finds_the_users_that_match_in_memory(
         everyone = stored(unit, "User")
         for scim_filter in scim_filters:
             assert found(unit, "User", scim_filter) == matching("User", scim_filter, everyone), scim_filter
+
+
+@settings(on_a_database, max_examples=120)
+@given(bodies=entitlements, scim_filters=st.lists(entitlement_filters, min_size=1, max_size=6))
+def test_a_filter_finds_the_entitlements_that_match_in_memory(
+    shared_store: Store, new_tenant: str, bodies: list[dict[str, Any]], scim_filters: list[str]
+) -> None:
+    with undone(shared_store, new_tenant) as unit:
+        for body in bodies:
+            insert(unit, "Entitlement", body)
+        all_of_them = stored(unit, "Entitlement")
+        for scim_filter in scim_filters:
+            assert found(unit, "Entitlement", scim_filter) == matching(
+                "Entitlement", scim_filter, all_of_them
+            ), scim_filter
+
+
+@settings(on_a_database, max_examples=40)
+@given(bodies=users, terms=st.tuples(*[simple_filters] * 4))
+def test_not_binds_before_and_and_that_before_or(
+    shared_store: Store, new_tenant: str, bodies: list[dict[str, Any]], terms: tuple[str, ...]
+) -> None:
+    # The evaluator in memory reads a filter as SQL does, so what binds first is asked of sets.
+    with undone(shared_store, new_tenant) as unit:
+        everyone = {insert(unit, "User", body) for body in bodies}
+        a, b, c, d = (set(found(unit, "User", term)) for term in terms)
+        for written, expected in (
+            ("{0} or {1} and {2}", a | (b & c)),
+            ("{0} and {1} or {2}", (a & b) | c),
+            ("{0} and {1} or {2} and {3}", (a & b) | (c & d)),
+            ("{0} or {1} and {2} or {3}", a | (b & c) | d),
+            ("({0} or {1}) and ({2} or {3})", (a | b) & (c | d)),
+            ("not ({0}) and {1}", (everyone - a) & b),
+            ("not ({0}) or {1} and {2}", (everyone - a) | (b & c)),
+            ("{0} and not ({1} or {2})", a & (everyone - (b | c))),
+            ("not (not ({0}) and {1})", everyone - ((everyone - a) & b)),
+        ):
+            scim_filter = written.format(*terms)
+            assert set(found(unit, "User", scim_filter)) == expected, scim_filter
 
 
 @on_a_database
