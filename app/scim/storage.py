@@ -257,6 +257,9 @@ class DirectoryStorage(ScimStorage):
         document = self._dumped(resource)
         for held_elsewhere in ("id", "meta", *_HELD_ELSEWHERE.get(name, ())):
             document.pop(held_elsewhere, None)
+        served = {str(type(resource).__schema__), *type(resource).get_extension_models()}
+        # What is never shown would be a change that nobody sees, and another version.
+        document["schemas"] = [urn for urn in document.get("schemas") or () if urn in served]
         if name == "Entitlement" and "groups" in document:
             document["groups"] = entitlements.mapped_once(
                 self.unit, document["groups"], (before or {}).get("groups") or ()
