@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -172,6 +172,25 @@ def named_groups(unit: Unit, group_ids: Collection[str]) -> dict[str, str | None
     for some in batches(sorted(group_ids)):
         found |= displays_of(unit, some)
     return found
+
+
+def mapped_once(
+    unit: Unit, groups: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the groups of an entitlement, each once and without what is filled in when they are read.
+
+    :param before: what was stored of them. A group's own name is no label of another group, where a PATCH
+        changed the ``value`` beside it.
+    """
+    names = named_groups(unit, {each["value"] for each in (*groups, *before) if each.get("value")})
+    filled_in = {names.get(each["value"]) for each in before if "display" not in each}
+    kept: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        if value := group.get("value"):
+            kept.setdefault(value, {"value": value})
+            if group.get("display") not in {None, names.get(value), *filled_in}:
+                kept[value]["display"] = group["display"]
+    return list(kept.values())
 
 
 def _assert_mappings(unit: Unit, entitlement_id: str, wanted: frozenset[tuple[str, str]]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from inspect import isclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from scim2_models import BaseModel, InvalidFilterException, Resource, ScimFilter
+from scim2_models import InvalidFilterException, Resource, ScimFilter
 from scim2_models.path import (
     AttributeBinding,
     AttrPath,
@@ -21,20 +20,18 @@ from scim2_models.path import (
     ValuePath,
 )
 
+from app.directory.bindings import Element, complex_model, is_nested_list, list_in_a_list, searchable
 from app.directory.columns import Columns
 from app.directory.comparable import (
     compared,
-    is_hidden,
-    is_numeric,
-    match_key,
-    matched_attribute,
     name_of,
     place_of,
 )
 from app.directory.elements import ConstantElements, Elements, GroupElements, JsonElements, MemberElements
-from app.directory.operands import compare, incomparable, is_present, refuse_unstorable
+from app.directory.look_ups import LookUps
+from app.directory.operands import compare, incomparable, is_present
 from app.directory.views import BoundView
-from app.store.tables import attribute_value, resource
+from app.store.tables import resource
 from app.store.unit_of_work import Unit
 
 MOST_COMPARISONS: Final = 200
@@ -92,6 +89,7 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         self.unit = unit
         self.type_name = type_name
         self.columns = columns
+        self.look_ups = LookUps(bound, unit, type_name, columns)
         self._left = MOST_COMPARISONS
 
     def _weigh(self, comparisons: int) -> None:
@@ -112,13 +110,13 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         if binding is None:
             return NEVER
         self._weigh(1)
-        binding = _searchable(self.columns.stored(binding))
-        if (indexed := self._by_index(binding, node)) is not None:
-            return indexed
-        if _complex(binding.target_type) is not None:
+        binding = searchable(self.columns.stored(binding))
+        if (ids := self.look_ups.ids(binding, node)) is not None:
+            return resource.c.id.in_(ids)
+        if complex_model(binding.target_type) is not None:
             return self._compare_complex(binding, node)
-        if _is_nested_list(binding):
-            raise _list_in_a_list(binding)
+        if is_nested_list(binding):
+            raise list_in_a_list(binding)
         if binding.is_multivalued:
             member = name_of(binding.sub_field_name) if binding.sub_field_name else None
             return _any_or_none(self._elements(binding), member, binding, node)
@@ -137,17 +135,11 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         if binding is None:
             return NEVER
         elements = self._elements(binding)
-        inner = _ElementCompiler(self.bound, node.attr_path, binding, elements)
+        inner = _ElementCompiler(Element(self.bound, node.attr_path, binding), elements)
         self._weigh(count_comparisons(node.val_filter))
         found = elements.any(inner.visit(node.val_filter))
         # An entry must have the value, so the index can name the few resources that may be meant.
-        indexed = [
-            condition
-            for term in _conjuncts(node.val_filter)
-            if isinstance(term, Comparison) and (operand := inner.binding_of(term.attr_path)) is not None
-            if (condition := self._by_index(operand, term)) is not None
-        ]
-        return sa.and_(*indexed, found)
+        return sa.and_(*(resource.c.id.in_(ids) for ids in self.look_ups.ids_of_elements(node)), found)
 
     def _compare_complex(self, binding: AttributeBinding, node: Comparison) -> sa.ColumnElement[bool]:
         """An attribute with sub-attributes is equal to no simple value; it can only be unassigned."""
@@ -166,19 +158,19 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
         return self.columns.assigned(binding)
 
     def _present(self, binding: AttributeBinding, attr_path: AttrPath) -> sa.ColumnElement[bool]:
-        complex_model = _complex(binding.target_type)
+        of_values = complex_model(binding.target_type)
         if binding.is_multivalued:
-            self._weigh(len(complex_model.model_fields) if complex_model else 1)
+            self._weigh(len(of_values.model_fields) if of_values else 1)
             elements = self._elements(binding)
             return elements.any(_element_present(elements, binding))
-        if complex_model is None:
+        if of_values is None:
             self._weigh(1)
         if binding.target_is_multivalued:
             sub_elements = self._sub_elements(binding)
             return sub_elements.any(is_present(sub_elements.column(None, binding), binding))
-        if complex_model is None:
-            return is_present(self.columns.single(_searchable(self.columns.stored(binding))), binding)
-        subs = (AttrPath(attr_path.attr, field, attr_path.uri) for field in complex_model.model_fields)
+        if of_values is None:
+            return is_present(self.columns.single(searchable(self.columns.stored(binding))), binding)
+        subs = (AttrPath(attr_path.attr, field, attr_path.uri) for field in of_values.model_fields)
         return sa.or_(
             NEVER,
             *(
@@ -186,25 +178,6 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
                 for sub_path in subs
                 if (sub := self.bound.resolve(sub_path, strict=False)) is not None
             ),
-        )
-
-    def _by_index(self, binding: AttributeBinding, node: Comparison) -> sa.ColumnElement[bool] | None:
-        attribute = matched_attribute(binding) if self.columns.is_indexed(binding) else None
-        if attribute is None or node.op != CompareOperator.eq or not isinstance(node.value, str):
-            return None
-        if is_numeric(binding):
-            return None
-        refuse_unstorable(node.value)
-        try:
-            value = compared(binding, node.value)
-        except ValueError:
-            return NEVER
-        return resource.c.id.in_(
-            sa.select(attribute_value.c.resource_id).where(
-                attribute_value.c.tenant_id == self.unit.tenant_id,
-                attribute_value.c.attribute == attribute,
-                attribute_value.c.value == match_key(str(value)),
-            )
         )
 
     def _elements(self, binding: AttributeBinding) -> Elements:
@@ -227,14 +200,9 @@ class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):
 class _ElementCompiler(FilterVisitor[sa.ColumnElement[bool]]):
     """Compiles the filter of a value path: each term is about one and the same element."""
 
-    def __init__(
-        self, bound: ScimFilter[Any], head: AttrPath, head_binding: AttributeBinding, elements: Elements
-    ) -> None:
-        self.bound = bound
-        self.head = head
-        self.head_binding = head_binding
+    def __init__(self, element: Element, elements: Elements) -> None:
+        self.element = element
         self.elements = elements
-        self.is_complex = _complex(head_binding.field_type) is not None
 
     def visit_not(self, node: Not) -> sa.ColumnElement[bool]:
         return sa.not_(self.visit(node.expr))
@@ -254,20 +222,8 @@ class _ElementCompiler(FilterVisitor[sa.ColumnElement[bool]]):
     def visit_value_path(self, node: ValuePath) -> sa.ColumnElement[bool]:
         return NEVER
 
-    def binding_of(self, attr_path: AttrPath) -> AttributeBinding | None:
-        """Return what a path inside the brackets is about; None when an element has no such attribute."""
-        if attr_path.sub_attr is not None or attr_path.uri is not None:
-            return None
-        if not self.is_complex:
-            # A list of plain values: "value" stands for the element itself.
-            return self.head_binding if attr_path.attr.lower() == "value" else None
-        inner = self.bound.resolve(AttrPath(self.head.attr, attr_path.attr, self.head.uri), strict=False)
-        if inner is not None and _is_nested_list(inner):
-            raise _list_in_a_list(inner)
-        return None if inner is None else _searchable(inner)
-
     def _operand(self, attr_path: AttrPath) -> tuple[sa.ColumnElement[Any], AttributeBinding] | None:
-        binding = self.binding_of(attr_path)
+        binding = self.element.binding_of(attr_path)
         if binding is None:
             return None
         member = name_of(binding.sub_field_name) if binding.sub_field_name else None
@@ -293,27 +249,12 @@ def _any_or_none(
 
 
 def _element_present(elements: Elements, binding: AttributeBinding) -> sa.ColumnElement[bool]:
-    complex_model = _complex(binding.target_type)
+    of_values = complex_model(binding.target_type)
     if binding.sub_field_name is not None:
         return is_present(elements.column(name_of(binding.sub_field_name), binding), binding)
-    if complex_model is None:
+    if of_values is None:
         return is_present(elements.column(None, binding), binding)
-    return elements.nonempty([name_of(field) for field in complex_model.model_fields])
-
-
-def _searchable(binding: AttributeBinding) -> AttributeBinding:
-    if is_hidden(binding):
-        raise InvalidFilterException(detail=f"{binding.urn} cannot be filtered by")
-    return binding
-
-
-def _complex(target: Any) -> type[BaseModel] | None:
-    return target if isclass(target) and issubclass(target, BaseModel) else None
-
-
-def _is_nested_list(binding: AttributeBinding) -> bool:
-    """Whether each element of a list has a list of its own here."""
-    return bool(binding.is_multivalued and binding.sub_field_name and binding.target_is_multivalued)
+    return elements.nonempty([name_of(field) for field in of_values.model_fields])
 
 
 def _too_many() -> InvalidFilterException:
@@ -321,11 +262,3 @@ def _too_many() -> InvalidFilterException:
         detail=f"A filter has at most {MOST_COMPARISONS} comparisons; one with a user's groups counts for "
         f"{_OF_GROUPS}, and pr of a complex attribute for each sub-attribute. Search several times."
     )
-
-
-def _list_in_a_list(binding: AttributeBinding) -> InvalidFilterException:
-    return InvalidFilterException(detail=f"{binding.urn} cannot be compared: it is a list in each of a list")
-
-
-def _conjuncts(node: FilterNode) -> tuple[FilterNode, ...]:
-    return node.terms if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_ else (node,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -35,6 +35,7 @@ from app.directory.errors import (
     ValueTaken,
 )
 from app.directory.filters import compile_filter
+from app.directory.look_ups import looked_up
 from app.directory.membership import Member, MemberMoves
 from app.directory.resources import Content, StoredResource
 from app.directory.sorting import sort_terms
@@ -104,6 +105,7 @@ class DirectoryStorage(ScimStorage):
         models = [(cast(str, each.name), self.model(cast(str, each.name))) for each in resource_types]
         views = self.provider.views
         conditions = [resource_table.c.type == name for name, _ in models]
+        rows, limit = rows_of(self.unit, [name for name, _ in models], views), search_request.count
         if search_request.filter is not None:
             conditions = [
                 condition
@@ -116,8 +118,9 @@ class DirectoryStorage(ScimStorage):
                 )
                 for condition, (name, model) in zip(conditions, models, strict=True)
             ]
+            if rows is resource_table:
+                rows = looked_up(search_request.filter, self.unit, models)
         terms = sort_terms(self.unit, search_request, models, views)
-        rows, limit = rows_of(self.unit, [name for name, _ in models], views), search_request.count
         if search_request.cursor is not None:
             with translated():
                 found = find_by_cursor(
@@ -164,7 +167,7 @@ class DirectoryStorage(ScimStorage):
         expected = _revision(expected_version)
         with translated():
             before = resources.fetch(self.unit, name, resource_id)
-            content = self._content(name, resource)
+            content = self._content(name, resource, before.document)
             changed = sorted(
                 each
                 for each in before.document.keys() | content.document.keys()
@@ -248,28 +251,24 @@ class DirectoryStorage(ScimStorage):
     def _dumped(self, resource: Resource[Any]) -> dict[str, Any]:
         return resource.model_dump(mode="json")
 
-    def _content(self, name: str, resource: Resource[Any]) -> Content:
+    def _content(
+        self, name: str, resource: Resource[Any], before: Mapping[str, Any] | None = None
+    ) -> Content:
         document = self._dumped(resource)
         for held_elsewhere in ("id", "meta", *_HELD_ELSEWHERE.get(name, ())):
             document.pop(held_elsewhere, None)
+        served = {str(type(resource).__schema__), *type(resource).get_extension_models()}
+        # What is never shown would be a change that nobody sees, and another version.
+        document["schemas"] = [urn for urn in document.get("schemas") or () if urn in served]
         if name == "Entitlement" and "groups" in document:
-            document["groups"] = self._mapped_once(document["groups"])
+            document["groups"] = entitlements.mapped_once(
+                self.unit, document["groups"], (before or {}).get("groups") or ()
+            )
         form = comparable(resource)
         for view in self.provider.views_of(name):
             if prepared := view.prepared(document):
                 form[view.key] = prepared
         return Content(document, form, matchable(resource))
-
-    def _mapped_once(self, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the groups of an entitlement, each once and without what is filled in when they are read."""
-        names = entitlements.named_groups(self.unit, {each["value"] for each in groups if each.get("value")})
-        kept: dict[str, dict[str, Any]] = {}
-        for group in groups:
-            if value := group.get("value"):
-                kept.setdefault(value, {"value": value})
-                if group.get("display") not in (None, names.get(value)):
-                    kept[value]["display"] = group["display"]
-        return list(kept.values())
 
     def load(
         self,

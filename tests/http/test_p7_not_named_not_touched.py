@@ -290,6 +290,15 @@ def test_an_entitlement_that_is_not_supported_for_a_while_keeps_its_groups(tenan
         assert tenant.verify(key) == verdict
 
 
+def test_another_group_of_an_entitlement_has_a_name_of_its_own(tenant: Tenant) -> None:
+    buyers, sellers = tenant.group("buyers"), tenant.group("sellers")
+    entitlement = tenant.entitlement("orders", groups=(buyers,))
+    operation = {"op": "replace", "path": f'groups[value eq "{buyers}"].value', "value": sellers}
+    assert tenant.scim.patch(f"/Entitlements/{entitlement}", operation).status_code == 200
+    (group,) = tenant.read(f"/Entitlements/{entitlement}")["groups"]
+    assert (group["value"], group["display"]) == (sellers, "sellers")
+
+
 def test_a_deleted_group_leaves_the_other_groups_of_an_entitlement(tenant: Tenant) -> None:
     ada = tenant.user("ada")
     gone, left = tenant.group("gone"), tenant.group("left", ada)
@@ -358,8 +367,32 @@ def test_a_selection_that_is_not_understood_selects_nobody(tenant: Tenant, selec
             for path, attribute in ((f"/Groups/{group}", "members"), (f"/Users/{ada}", "roles")):
                 answer = idp.patch(path, {"op": kind, "path": f"{attribute}{selection}", **value})
                 assert answer.status_code == 400, answer.text
-                assert answer.get_json()["scimType"] in ("invalidFilter", "invalidPath")
+                assert answer.get_json()["scimType"] == "invalidFilter"
     assert rights_rows(tenant) == before
+
+
+@pytest.mark.parametrize("selection", ["[value eq]", "[]", '[value eq "a"'])
+def test_a_malformed_selection_is_named_as_the_fault_in_a_bulk_request_too(
+    tenant: Tenant, selection: str
+) -> None:
+    path = f"/Groups/{tenant.group('buyers')}"
+    operations = [
+        [{"op": "remove", "path": f"members{selection}"}],
+        [{"op": "remove", "path": "members."}],
+        [{"op": "replace", "path": "displayName", "value": "Buyers"}],
+    ]
+    answer = tenant.scim.post(
+        "/Bulk",
+        {
+            "schemas": [BULK],
+            "Operations": [
+                {"method": "PATCH", "path": path, "data": {"schemas": [PATCH], "Operations": each}}
+                for each in operations
+            ],
+        },
+    )
+    told = [each.get("response", {}).get("scimType") for each in answer.get_json()["Operations"]]
+    assert told == ["invalidFilter", "invalidPath", None]
 
 
 # -- Anything ----------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
+from unicodedata import normalize
 
 from hypothesis import strategies as st
 from scim2_models import ScimFilter, default_comparison_key
@@ -84,6 +86,8 @@ _TEXTS: Final = [
     "userName",
     "USERNAME",
     f"{CORE}:userName",
+    f"{CORE}:name.givenName",
+    f"{CORE}:emails.value",
     "externalId",
     "displayName",
     "title",
@@ -123,15 +127,19 @@ _ORDER: Final = ["gt", "ge", "lt", "le"]
 _SUBSTRING: Final = ["co", "sw", "ew"]
 
 
+def _written(value: Any) -> str:
+    """Return a value as a filter has it, in any way that JSON allows: a letter may be an escape."""
+    return json.dumps(value) if isinstance(value, str) and "é" in value else ScimFilter.quote(value)
+
+
 def _comparisons(
     paths: list[str], operators: list[str], values: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[str]:
-    operands = (st.none() | values).map(ScimFilter.quote)
     return st.builds(
         "{} {} {}".format,
         st.sampled_from(paths),
         st.sampled_from([*operators, *map(str.upper, operators)]),
-        operands,
+        (st.none() | values).map(_written),
     )
 
 
@@ -154,10 +162,12 @@ _leaves = st.one_of(
 
 
 def _joined(terms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Join terms with brackets and without: ``not`` binds before ``and``, and that before ``or``."""
     return st.one_of(
-        terms.map("not ({})".format),
+        st.builds("{}({})".format, st.sampled_from(["not ", "NOT ", "not"]), terms),
         st.builds("({}) and {}".format, terms, terms),
         st.builds("({} or {})".format, terms, terms),
+        st.builds("{} {} {}".format, terms, st.sampled_from(["and", "or", "And", "OR"]), terms),
     )
 
 
@@ -174,7 +184,9 @@ def _of_an_entry(texts: list[str]) -> st.SearchStrategy[str]:
 
 
 _selections = st.one_of(
-    _value_paths(["emails"], _of_an_entry(["value", "type", "display", "nonsense"])),
+    _value_paths(
+        ["emails", "EMAILS", f"{CORE}:emails"], _of_an_entry(["value", "type", "display", "nonsense"])
+    ),
     _value_paths(["roles"], _of_an_entry(["value", "type"])),
     _value_paths(["addresses"], _of_an_entry(["locality", "type"])),
     _value_paths(["schemas"], _comparisons(["value", "nonsense"], _all_operators, _words | _stored_words)),
@@ -194,3 +206,68 @@ sort_paths: Final = st.sampled_from(
     [path for path in (*_TEXTS, *_LINKS, *_BOOLEANS, *_MOMENTS) if not path.isupper()]
 )
 """What users can be sorted by."""
+
+# -- Entitlements: numbers, exact lists, lists within a complex attribute ---------
+
+ENTITLEMENT: Final = "urn:keysteward:scim:schemas:core:1.0:Entitlement"
+
+_numbers = st.sampled_from([0, 1, 60, 61, 3600, -1, 2**31, 2**62])
+_methods = st.lists(st.sampled_from(["GET", "get", "POST"]), max_size=2)
+
+_entitlements = st.builds(
+    lambda required, optional: {"schemas": [ENTITLEMENT], **required, **optional},
+    st.fixed_dictionaries({"value": st.builds(str.__add__, _words, st.sampled_from(["a", "A", "é"]))}),
+    _some(
+        display=_words,
+        type=_kinds,
+        supported=st.booleans(),
+        limitedAssignmentsPermitted=st.booleans(),
+        totalAssignmentsPermitted=_numbers,
+        scopes=st.lists(_words, max_size=3),
+        keyPolicy=_some(issuance=st.sampled_from(["manual", "Automatic"]), lifetimeSeconds=_numbers),
+        conditions=_some(methods=_methods, notAfter=_words),
+        roles=st.lists(_some(value=_words, display=_words), max_size=3),
+    ),
+)
+
+entitlements: Final = st.lists(
+    _entitlements, max_size=4, unique_by=lambda body: normalize("NFKC", body["value"])
+)
+"""Bodies of entitlements, no two of the same value."""
+
+_OF_NUMBERS: Final = [
+    "totalAssignmentsPermitted",
+    f"{ENTITLEMENT}:totalAssignmentsPermitted",
+    "keyPolicy.lifetimeSeconds",
+    "KEYPOLICY.LIFETIMESECONDS",
+]
+_OF_TEXTS: Final = [
+    "value",
+    "display",
+    "type",
+    "scopes",
+    "keyPolicy.issuance",
+    "conditions.notAfter",
+    "roles.value",
+]
+_OF_BOOLEANS: Final = ["supported", "limitedAssignmentsPermitted"]
+_operands = _numbers | st.sampled_from([60.0, 6e1, -1.0, 10**30, -(10**400)])
+
+_of_an_entitlement = st.one_of(
+    _comparisons(_OF_NUMBERS, _EQUALITY + _ORDER, _operands),
+    _comparisons(_OF_TEXTS, _all_operators, _words | _kinds),
+    _comparisons(["conditions.methods"], _all_operators, st.sampled_from(["GET", "get", "P", ""])),
+    _comparisons(_OF_BOOLEANS, _EQUALITY, st.booleans()),
+    _comparisons(["keyPolicy", "conditions", "roles"], _EQUALITY, st.nothing()),
+    st.sampled_from(
+        [*_OF_NUMBERS, *_OF_TEXTS, *_OF_BOOLEANS, "conditions", "conditions.methods", "keyPolicy", "roles"]
+    ).map("{} pr".format),
+    _value_paths(["roles"], _comparisons(["value", "display"], _all_operators, _words)),
+    _value_paths(["scopes"], _comparisons(["value"], _all_operators, _words)),
+)
+
+entitlement_filters: Final = st.recursive(_of_an_entitlement, _joined, max_leaves=5)
+"""Filters over entitlements, of every kind."""
+
+simple_filters: Final = _leaves
+"""Filters of one term."""

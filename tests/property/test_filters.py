@@ -17,14 +17,28 @@ from scim2_server.utils import load_default_provider
 from app.directory import membership, resources
 from app.directory.comparable import comparable, matchable
 from app.directory.filters import compile_filter
+from app.directory.look_ups import looked_up
 from app.directory.membership import Member, MemberMoves
 from app.directory.sorting import order_of
+from app.scim.provider import load_provider
 from app.store.tables import resource as resource_table
 from app.store.unit_of_work import Store, Unit
-from tests.property.generated_directories import USER_TIMES, filters, sort_paths, users
+from tests.property.generated_directories import (
+    USER_TIMES,
+    entitlement_filters,
+    entitlements,
+    filters,
+    simple_filters,
+    sort_paths,
+    users,
+)
 
 PROVIDER = load_default_provider()
-MODELS: dict[str, Any] = {"User": PROVIDER.model_for("User"), "Group": PROVIDER.model_for("Group")}
+MODELS: dict[str, Any] = {
+    "User": PROVIDER.model_for("User"),
+    "Group": PROVIDER.model_for("Group"),
+    "Entitlement": load_provider().model_for("Entitlement"),
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A test's examples share its tenant: each is undone at its end.
@@ -84,15 +98,24 @@ def found(unit: Unit, type_name: str, scim_filter: str) -> list[str]:
     condition = compile_filter(
         ScimFilter(scim_filter), unit=unit, model=MODELS[type_name], type_name=type_name
     )
-    page = resources.find(
-        unit,
-        sa.and_(resource_table.c.type == type_name, condition),
-        order=[resource_table.c.created_at, resource_table.c.id],
-        offset=0,
-        limit=None,
+    # Among all rows, and among those that an index knows to be all that can match.
+    among_all, among_few = (
+        resources.find(
+            unit,
+            sa.and_(resource_table.c.type == type_name, condition),
+            order=[resource_table.c.created_at, resource_table.c.id],
+            offset=0,
+            limit=None,
+            rows=rows,
+        )
+        for rows in (
+            resource_table,
+            looked_up(ScimFilter(scim_filter), unit, [(type_name, MODELS[type_name])]),
+        )
     )
-    assert page.total == len(page.resources)
-    return [each.id for each in page.resources]
+    assert among_all == among_few
+    assert among_all.total == len(among_all.resources)
+    return [each.id for each in among_all.resources]
 
 
 def matching(type_name: str, scim_filter: str, candidates: Sequence[Resource[Any]]) -> list[str | None]:
@@ -112,6 +135,45 @@ def test_a_filter_finds_the_users_that_match_in_memory(
         everyone = stored(unit, "User")
         for scim_filter in scim_filters:
             assert found(unit, "User", scim_filter) == matching("User", scim_filter, everyone), scim_filter
+
+
+@settings(on_a_database, max_examples=120)
+@given(bodies=entitlements, scim_filters=st.lists(entitlement_filters, min_size=1, max_size=6))
+def test_a_filter_finds_the_entitlements_that_match_in_memory(
+    shared_store: Store, new_tenant: str, bodies: list[dict[str, Any]], scim_filters: list[str]
+) -> None:
+    with undone(shared_store, new_tenant) as unit:
+        for body in bodies:
+            insert(unit, "Entitlement", body)
+        all_of_them = stored(unit, "Entitlement")
+        for scim_filter in scim_filters:
+            assert found(unit, "Entitlement", scim_filter) == matching(
+                "Entitlement", scim_filter, all_of_them
+            ), scim_filter
+
+
+@settings(on_a_database, max_examples=40)
+@given(bodies=users, terms=st.tuples(*[simple_filters] * 4))
+def test_not_binds_before_and_and_that_before_or(
+    shared_store: Store, new_tenant: str, bodies: list[dict[str, Any]], terms: tuple[str, ...]
+) -> None:
+    # The evaluator in memory reads a filter as SQL does, so what binds first is asked of sets.
+    with undone(shared_store, new_tenant) as unit:
+        everyone = {insert(unit, "User", body) for body in bodies}
+        a, b, c, d = (set(found(unit, "User", term)) for term in terms)
+        for written, expected in (
+            ("{0} or {1} and {2}", a | (b & c)),
+            ("{0} and {1} or {2}", (a & b) | c),
+            ("{0} and {1} or {2} and {3}", (a & b) | (c & d)),
+            ("{0} or {1} and {2} or {3}", a | (b & c) | d),
+            ("({0} or {1}) and ({2} or {3})", (a | b) & (c | d)),
+            ("not ({0}) and {1}", (everyone - a) & b),
+            ("not ({0}) or {1} and {2}", (everyone - a) | (b & c)),
+            ("{0} and not ({1} or {2})", a & (everyone - (b | c))),
+            ("not (not ({0}) and {1})", everyone - ((everyone - a) & b)),
+        ):
+            scim_filter = written.format(*terms)
+            assert set(found(unit, "User", scim_filter)) == expected, scim_filter
 
 
 @on_a_database
