@@ -17,7 +17,7 @@ from app.access.credentials import Credential
 from app.gate.recorder import SpoolRecorder, Verification
 from app.gate.verification import Gate
 from app.store import tables
-from tests.http.conftest import CONSUMER, DAY, HOUR, USER, Key, Tenant
+from tests.http.conftest import CONSUMER, HOUR, USER, Key, Tenant
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "authzen.md"
 API = "https://api.example"
@@ -282,9 +282,8 @@ def test_a_store_that_does_not_answer_permits_nothing(
     monkeypatch.setattr("app.access.protector.find_credential", down)
     assert post(tenant, "evaluations", {**whole, "evaluations": [{}]}).status_code == 500
     monkeypatch.undo()
-    future = sa.update(tables.tenant).where(tables.tenant.c.id == tenant.id)
-    tenant.sql(future.values(last_write_at=tables.tenant.c.last_write_at + DAY))
-    assert post(tenant, "evaluation", whole).status_code == 500
+    with tenant.wrote_in_the_future():
+        assert post(tenant, "evaluation", whole).status_code == 500
 
 
 def test_every_evaluation_is_recorded_and_no_search_is(

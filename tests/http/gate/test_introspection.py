@@ -18,7 +18,7 @@ from app import create_app
 from app.settings import Settings
 from app.store import tables
 from app.store.secrets import mint
-from tests.http.conftest import CONSUMER, DAY, HOUR, SECOND, Key, Tenant
+from tests.http.conftest import CONSUMER, HOUR, SECOND, Key, Tenant
 
 INACTIVE = {"active": False}
 
@@ -203,9 +203,8 @@ def test_a_store_that_does_not_answer_says_neither(
     answer = tenant.gate.client.post("/oauth2/introspect", data={"token": key.secret}, headers=unknown)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     monkeypatch.undo()
-    future = sa.update(tables.tenant).where(tables.tenant.c.id == tenant.id)
-    tenant.sql(future.values(last_write_at=tables.tenant.c.last_write_at + DAY))
-    assert ask(tenant, key.secret).status_code == 503
+    with tenant.wrote_in_the_future():
+        assert ask(tenant, key.secret).status_code == 503
 
 
 def test_the_answer_is_signed_when_it_is_asked_for(tenant: Tenant, key: Key, client: FlaskClient) -> None:
