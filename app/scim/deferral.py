@@ -24,9 +24,10 @@ from app.access.connections import get_connection
 from app.access.credentials import Credential
 from app.scim.asynchronous_requests import AsynchronousRequest, find_result
 from app.scim.backlog import UNANSWERED, Backlog, CarriedOut
+from app.scim.handler import carry_out
 from app.scim.outcomes import outcome_of
 from app.scim.preferences import RESPOND_ASYNC, AsynchronousPreference
-from app.scim.service import DialectService, carry_out
+from app.scim.service import DialectService
 from app.scim.views import ViewStorage
 from app.store.unit_of_work import Store, Unit
 

@@ -23,9 +23,10 @@ from app.access.rate_limit import RateLimit, TooManyRequests
 from app.scim.asynchronous_requests import TooManyPending
 from app.scim.deferral import EVENTS, Deferral
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
+from app.scim.handler import WRITING, carry_out
 from app.scim.preferences import asynchronous_preference
 from app.scim.provider import load_provider
-from app.scim.service import WRITING, DialectService, carry_out
+from app.scim.service import DialectService
 from app.scim.views import ViewStorage
 from app.store.unit_of_work import Store, StoreError
 

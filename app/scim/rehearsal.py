@@ -16,8 +16,9 @@ from scim2_server.requests import ScimRequest
 
 from app.scim.backlog import UNANSWERED
 from app.scim.dialects import DEFAULT_DIALECT, DIALECTS
+from app.scim.handler import carry_out
 from app.scim.provider import load_provider
-from app.scim.service import DialectService, carry_out
+from app.scim.service import DialectService
 from app.scim.storage import DirectoryStorage
 from app.store.unit_of_work import Unit
 

@@ -22,10 +22,15 @@ from tests.http.gate.faces import FACES, Asking, Clock, Everywhere, microseconds
 TRUSTED = ("127.0.0.1", "10.0.0.0/30")
 
 
+def trusting(settings: Settings) -> Flask:
+    """Return an application that knows the proxies before it."""
+    return create_app(replace(settings, trusted_proxies=tuple(parse_network(each) for each in TRUSTED)))
+
+
 @pytest.fixture(scope="session")
 def behind_proxies(settings: Settings) -> Flask:
     """Return another application on the same database, which knows the proxies before it."""
-    return create_app(replace(settings, trusted_proxies=tuple(parse_network(each) for each in TRUSTED)))
+    return trusting(settings)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.store import prepared_reads
 from app.store.patience import PATIENCE
 from tests.http.conftest import Key, Tenant
+from tests.http.gate.conftest import trusting
 from tests.http.gate.faces import API, ASKED, FACES, Asking, Clock, held
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "conditions.md").read_text(encoding="utf-8")
@@ -247,8 +248,10 @@ def test_counters_that_do_not_answer_deny_what_they_count_and_nothing_else(
     face: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Of its own, because its connections keep the patience that there was when they were opened.
     monkeypatch.setattr(prepared_reads, "PATIENCE", PATIENCE)
     asking = by_face(face)
+    asking = replace(asking, tenant=replace(asking.tenant, flask=trusting(settings)))
     key = held(asking.tenant, quota="5/day UTC")
     asking.tenant.entitlement("free", scopes=["free.read"])
     free = asking.tenant.key(asking.tenant.user("bob", entitlements=[{"value": "free"}]), "free")
