@@ -293,6 +293,33 @@ def test_bodies_in_chunks_arrive_and_are_held_to_the_limit(environment: Environm
         assert padded.status_code == 413, padded.text
 
 
+def test_a_connection_outlives_an_error_that_needed_no_body(environment: Environment) -> None:
+    keysteward("init", **environment)
+    body = b"x" * 200_000
+    request = b"POST /scim/v2/Users HTTP/1.1\r\nHost: it\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        serving(environment),
+        socket.create_connection(("127.0.0.1", int(environment["KEYSTEWARD_PORT"]))) as asking,
+    ):
+        for _ in range(3):
+            # Nobody is told of the error before the body is there.
+            asking.sendall(request)
+            asking.settimeout(0.1)
+            with contextlib.suppress(TimeoutError):
+                assert asking.recv(1, socket.MSG_PEEK)
+            asking.settimeout(60)
+            asking.sendall(body)
+            answer = b""
+            while b"\r\n\r\n" not in answer:
+                piece = asking.recv(1)
+                assert piece, "the connection was closed"
+                answer += piece
+            assert answer.startswith(b"HTTP/1.1 401 ")
+            length = int(answer.lower().partition(b"content-length:")[2].split()[0])
+            while length:
+                length -= len(asking.recv(length))
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the workers")
 def test_a_worker_that_dies_is_replaced(environment: Environment) -> None:
     environment["KEYSTEWARD_WORKERS"] = "2"
