@@ -1,11 +1,13 @@
-"""Which part of a PATCH an error is about, where the library says it of a larger part."""
+"""What is wrong with the paths of a PATCH, where the library says it of a larger part or does not say it."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from scim2_models import Error, InvalidFilterException, InvalidPathException, Path, ScimFilter
+from scim2_models import Error, InvalidFilterException, InvalidPathException, PatchOp, Path, ScimFilter
+from scim2_models.path.expressions import Comparison, FilterNode, LogicalExpr, Not, Present
 
+from app.directory.bindings import complex_model
 from app.scim.members import member
 
 _INVALID_PATH: Final = "invalidPath"
@@ -29,6 +31,35 @@ def located(error: Error, patch: Any) -> Error:
     if not bracket or not _is_read_by(Path, attribute) or _is_read_by(ScimFilter, rest.rpartition("]")[0]):
         return error
     return InvalidFilterException(detail=f"In the brackets of the path: {error.detail}").to_error()
+
+
+def check_selections(patch_op: PatchOp[Any]) -> None:
+    """Refuse paths that select plain values by something else than ``value``, which is all that they have.
+
+    The library takes it for false, so that ``not`` of it would be true of every value.
+
+    :raises InvalidFilterException: when there is one.
+    """
+    for operation in patch_op.operations or ():
+        path = operation.path
+        if path is None or path.value_filter is None:
+            continue
+        binding = type(path)(str(path).partition("[")[0]).resolve()
+        if binding is None or complex_model(binding.field_type) is not None:
+            continue
+        waiting: list[FilterNode] = [path.value_filter]
+        while waiting:
+            match waiting.pop():
+                case Not(expr=inner):
+                    waiting.append(inner)
+                case LogicalExpr(terms=terms):
+                    waiting.extend(terms)
+                case Comparison(attr_path=attr) | Present(attr_path=attr) if str(attr).lower() == "value":
+                    continue
+                case _:
+                    raise InvalidFilterException(
+                        detail=f"{binding.urn} has plain values: in its brackets they are called value"
+                    )
 
 
 def _is_read_by(syntax: type[Path[Any]] | type[ScimFilter[Any]], text: str) -> bool:

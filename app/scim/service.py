@@ -42,7 +42,7 @@ from app.scim.bulk import DirectoryBulkPlan
 from app.scim.capabilities import ServiceProviderConfig
 from app.scim.deviations import Deviation
 from app.scim.dialects import Dialect, normalise
-from app.scim.faults import located
+from app.scim.faults import check_selections, located
 from app.scim.limits import (
     Effort,
     bound_attributes,
@@ -185,6 +185,7 @@ class DialectService(ScimService):
     ) -> Resource[Any] | None:
         """Apply a PATCH; a filter that selects nothing is noted where it describes what is then made."""
         self.effort.bound(current, patch_op)
+        check_selections(patch_op)
         if self.dialect.policy.unmatched_path_filter is ScimPolicy.UnmatchedPathFilter.create:
             for operation in patch_op.operations or ():
                 path = operation.path

@@ -371,6 +371,22 @@ def test_a_selection_that_is_not_understood_selects_nobody(tenant: Tenant, selec
     assert rights_rows(tenant) == before
 
 
+@pytest.mark.parametrize("selection", [*SELECTIONS, '[value.value eq "a"]', '[type eq "a" or value pr]'])
+@pytest.mark.parametrize("scopes", [["a", "b"], []])
+def test_a_selection_of_plain_values_that_is_not_understood_selects_none(
+    tenant: Tenant, selection: str, scopes: list[str]
+) -> None:
+    right = tenant.entitlement("orders", scopes=scopes)
+    before = tenant.read(f"/Entitlements/{right}")
+    for kind in ("remove", "replace", "add"):
+        value = {} if kind == "remove" else {"value": "c"}
+        answer = tenant.scim.patch(
+            f"/Entitlements/{right}", {"op": kind, "path": f"scopes{selection}", **value}
+        )
+        assert (answer.status_code, answer.get_json()["scimType"]) == (400, "invalidFilter"), answer.text
+    assert tenant.read(f"/Entitlements/{right}") == before
+
+
 @pytest.mark.parametrize("selection", ["[value eq]", "[]", '[value eq "a"'])
 def test_a_malformed_selection_is_named_as_the_fault_in_a_bulk_request_too(
     tenant: Tenant, selection: str
