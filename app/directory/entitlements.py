@@ -177,7 +177,7 @@ def named_groups(unit: Unit, group_ids: Collection[str]) -> dict[str, str | None
 def mapped_once(
     unit: Unit, groups: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return the groups of an entitlement, each once and without what is filled in when they are read.
+    """Return the groups of an entitlement that are there, each once and without what is filled in when read.
 
     :param before: what was stored of them. A group's own name is no label of another group, where a PATCH
         changed the ``value`` beside it.
@@ -186,7 +186,7 @@ def mapped_once(
     filled_in = {names.get(each["value"]) for each in before if "display" not in each}
     kept: dict[str, dict[str, Any]] = {}
     for group in groups:
-        if value := group.get("value"):
+        if (value := group.get("value")) in names:
             kept.setdefault(value, {"value": value})
             if group.get("display") not in {None, names.get(value), *filled_in}:
                 kept[value]["display"] = group["display"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from scim2_models import ScimPolicy
+from scim2_models import InvalidValueException, ScimPolicy
 
 from app.scim.deviations import Deviation, Reading
 from app.scim.members import member, with_member
@@ -100,6 +100,7 @@ def normalise(
     *,
     message: str,
     resource_type_name: str | None = None,
+    refused: dict[int, InvalidValueException] | None = None,
 ) -> tuple[Any, tuple[str, ...]]:
     """Return the body of a request as the library is to read it, and the deviations that were put right.
 
@@ -109,12 +110,13 @@ def normalise(
     :param body: what :func:`~app.scim.reading.read_json` returned.
     :param message: ``"resource"`` for a creation or a replacement, ``"patch"``, or ``"bulk"``.
     :param resource_type_name: whose resource it is; a bulk request's operations say it themselves.
+    :param refused: takes what is wrong with operations of a bulk request, by their places; each fails alone.
     :raises InvalidValueException: when a boolean or an integer is none. In a bulk request the library
         is left to refuse it, so that its operation fails alone.
     """
     found: dict[Deviation, None] = {}
     if message == "bulk":
-        body = _bulk(dialect, provider, body, found)
+        body = _bulk(dialect, provider, body, found, {} if refused is None else refused)
     else:
         body = _read(dialect, provider.shapes.get(resource_type_name or ""), body, message, found)
     return body, tuple(str(deviation) for deviation in found)
@@ -135,12 +137,24 @@ def _read(
     return reading.patch(body) if message == "patch" else reading.resource(body)
 
 
-def _bulk(dialect: Dialect, provider: DirectoryProvider, body: Any, found: dict[Deviation, None]) -> Any:
+def _bulk(
+    dialect: Dialect,
+    provider: DirectoryProvider,
+    body: Any,
+    found: dict[Deviation, None],
+    refused: dict[int, InvalidValueException],
+) -> Any:
     """Read the data of each operation as the single request it stands for (RFC 7644 §3.7)."""
     operations = member(body, "Operations")
     if not isinstance(operations, list):
         return body
-    read = [_bulk_operation(dialect, provider, each, found) for each in operations]
+    read = []
+    for place, operation in enumerate(operations):
+        try:
+            read.append(_bulk_operation(dialect, provider, operation, found))
+        except InvalidValueException as exception:
+            refused[place] = exception
+            read.append(operation)
     return with_member(body, "Operations", read)
 
 

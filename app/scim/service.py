@@ -17,6 +17,7 @@ from scim2_models import (
     BulkResponse,
     Context,
     Error,
+    InvalidValueException,
     ListResponse,
     PatchOp,
     PatchOperation,
@@ -83,6 +84,7 @@ class DialectService(ScimService):
         self.secret = secret
         self.tolerated: set[str] = set()
         self.bulk_paths: dict[int, str] = {}
+        self.refused: dict[int, InvalidValueException] = {}
         self.effort = Effort()
         # pydantic forgets a parametrised model that nobody holds, and to make one again takes ten
         # milliseconds.
@@ -102,7 +104,7 @@ class DialectService(ScimService):
         """
         made = copy(self)
         made.tolerated = set()
-        made.bulk_paths = {}
+        made.bulk_paths, made.refused = {}, {}
         made.effort = Effort()
         owner = "\0".join((tenant_id, caller, self.dialect.name))
         made._cursors = Cursors(hmac.digest(self.secret, owner.encode(), "sha256"))
@@ -153,6 +155,9 @@ class DialectService(ScimService):
             for operation, given in zip(plan.operations, sent, strict=True):
                 if isinstance(operation.response, Error):
                     operation.response = located(operation.response, member(given, "data"))
+        for place, exception in self.refused.items():
+            operation, error = plan.operations[place], self.error_of(exception)
+            operation.status, operation.response = error.status, error
         return plan
 
     def decode_body(self, body: bytes, content_type: str | None) -> Any:
@@ -254,7 +259,12 @@ class DialectService(ScimService):
             case _:
                 bound_resource(value)
         prepared, tolerated = normalise(
-            self.dialect, self.directory_provider, value, message=message, resource_type_name=name
+            self.dialect,
+            self.directory_provider,
+            value,
+            message=message,
+            resource_type_name=name,
+            refused=self.refused,
         )
         self.tolerated.update(tolerated)
         return json.dumps(prepared, ensure_ascii=False).encode()

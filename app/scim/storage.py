@@ -168,10 +168,11 @@ class DirectoryStorage(ScimStorage):
         with translated():
             before = resources.fetch(self.unit, name, resource_id)
             content = self._content(name, resource, before.document)
+            was = self._with_present_groups(name, before.document, before.document)
             changed = sorted(
                 each
-                for each in before.document.keys() | content.document.keys()
-                if before.document.get(each) != content.document.get(each)
+                for each in was.keys() | content.document.keys()
+                if was.get(each) != content.document.get(each)
             )
             is_current = expected in (None, before.revision)
             if not changed and is_current and not self._assert(before, resource, moves):
@@ -260,15 +261,22 @@ class DirectoryStorage(ScimStorage):
         served = {str(type(resource).__schema__), *type(resource).get_extension_models()}
         # What is never shown would be a change that nobody sees, and another version.
         document["schemas"] = [urn for urn in document.get("schemas") or () if urn in served]
-        if name == "Entitlement" and "groups" in document:
-            document["groups"] = entitlements.mapped_once(
-                self.unit, document["groups"], (before or {}).get("groups") or ()
-            )
+        document = self._with_present_groups(name, document, before or {})
         form = comparable(resource)
         for view in self.provider.views_of(name):
             if prepared := view.prepared(document):
                 form[view.key] = prepared
         return Content(document, form, matchable(resource))
+
+    def _with_present_groups(
+        self, name: str, document: dict[str, Any], before: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return a document in which an entitlement names no groups that are gone: these are not shown."""
+        if name != "Entitlement" or "groups" not in document:
+            return document
+        groups = entitlements.mapped_once(self.unit, document["groups"] or (), before.get("groups") or ())
+        others = {key: value for key, value in document.items() if key != "groups"}
+        return {**others, "groups": groups} if groups else others
 
     def load(
         self,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from app.store import tables
-from tests.http.conftest import BULK, GROUP, PATCH, USER, Tenant
+from tests.http.conftest import BULK, ENTITLEMENT, GROUP, PATCH, USER, Tenant
 
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 ADA = '{"schemas":["%s"],"userName":"ada"%s}'
@@ -206,6 +206,29 @@ def test_a_bulk_request_keeps_what_can_be_and_says_what_cannot(tenant: Tenant) -
     (group,) = tenant.read("/Groups")["Resources"]
     (member,) = tenant.read("/Users")["Resources"]
     assert tenant.members(group["id"]) == {member["id"]}
+
+
+def test_in_a_bulk_request_a_condition_of_an_unknown_name_is_refused_alone(tenant: Tenant) -> None:
+    right = tenant.entitlement("orders", conditions={"methods": ["GET"]})
+    before = tenant.read(f"/Entitlements/{right}")
+    misspelt = {"network": ["10.0.0.0/8"]}
+    made = {"schemas": [ENTITLEMENT], "value": "new", "conditions": misspelt}
+    change = {"op": "replace", "path": "conditions", "value": misspelt}
+    data = {"schemas": [PATCH], "Operations": [change]}
+    operations = [
+        {"method": "POST", "path": "/Entitlements", "bulkId": "a", "data": made},
+        {"method": "PATCH", "path": f"/Entitlements/{right}", "data": data},
+        {"method": "POST", "path": "/Users", "bulkId": "b", "data": {"schemas": [USER], "userName": "bo"}},
+    ]
+    answer = tenant.scim.post("/Bulk", {"schemas": [BULK], "Operations": operations})
+    assert answer.status_code == 200, answer.text
+    outcomes = answer.get_json()["Operations"]
+    assert [each["status"] for each in outcomes] == ["400", "400", "201"]
+    for each in outcomes[:2]:
+        assert each["response"]["scimType"] == "invalidValue"
+        assert "network is no condition" in each["response"]["detail"]
+    assert tenant.read("/Entitlements")["totalResults"] == 1
+    assert tenant.read(f"/Entitlements/{right}") == before
 
 
 def test_without_a_credential(client: FlaskClient, tenant: Tenant) -> None:
