@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,6 @@ from sqlalchemy.engine import Engine
 
 from app import FOLLOW_UPS, create_app
 from app.directory import follow_ups as following_up
-from app.scim.provider import load_provider
 from app.settings import Settings
 
 
@@ -122,7 +122,8 @@ def _carry_out(attempt: dict[str, Any]) -> None:
 
 
 def _main() -> None:
-    load_provider()
+    with tempfile.TemporaryDirectory() as folder:
+        create_app(Settings.from_environment({"KEYSTEWARD_DATA_DIR": folder}))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

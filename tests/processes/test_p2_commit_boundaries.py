@@ -182,9 +182,6 @@ def test_p2_a_rotation(installed: Installed, tmp_path: Path) -> None:
     assert killed_everywhere(installed, tmp_path, check, request) >= 2
 
 
-@pytest.mark.parametrize(
-    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
-)
 def test_p2_an_issue_of_keys_to_many(installed: Installed, tmp_path: Path) -> None:
     application, token = installed.application(), installed.tokens.scim
     operations = [
