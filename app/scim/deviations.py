@@ -393,10 +393,10 @@ def _selecting(attribute: Attribute, entry: Any) -> Any:
     Where the value is compared exactly, as an id or a right is, it says all; elsewhere it does together with
     its type (RFC 7643 §2.4). A label that differs from the kept one must not save a right from removal.
     """
-    value = member(entry, "value")
-    if not isinstance(value, str) or not value:
+    value, declared = member(entry, "value"), attribute.sub_attributes.get("value")
+    if declared is None or not isinstance(value, str) or not value:
         return entry
     kind = member(entry, "type")
-    if attribute.sub_attributes["value"].identifies or not isinstance(kind, str):
+    if declared.identifies or not isinstance(kind, str):
         return {"value": value}
     return {"value": value, "type": kind}

@@ -411,6 +411,16 @@ def test_a_malformed_selection_is_named_as_the_fault_in_a_bulk_request_too(
     assert told == ["invalidFilter", "invalidPath", None]
 
 
+def test_a_remove_that_lists_what_an_attribute_cannot_have_removes_nothing(tenant: Tenant) -> None:
+    addresses = [{"locality": "London", "type": "home"}, {"locality": "Paris", "type": "work"}]
+    ada = tenant.user("ada", addresses=addresses)
+    for value in ([{"value": "London"}, "Paris"], [{"value": '{"locality": "London"}'}], "London"):
+        remove = {"op": "remove", "path": "addresses", "value": value}
+        for dialect in ("field", "entra", "rfc-strict"):
+            assert tenant.connect(dialect).patch(f"/Users/{ada}", remove).status_code in (200, 400)
+            assert tenant.read(f"/Users/{ada}")["addresses"] == addresses
+
+
 # -- Anything ----------------------------------------
 
 _words = st.sampled_from(["", "x", "ada@example.com", "orders", "Buyer", "True", "2026-01-31T00:00:00Z", '"'])

@@ -104,9 +104,9 @@ def _name(
     if selection is None or selection.chooses is None:
         return
     for place, element in enumerate(held):
-        # What an operation before has touched may be selected now, whatever it was.
+        # What an operation before has touched, or what it set of all, may be selected now, whatever it was.
         entry = element if isinstance(element, dict) else {"value": element}
-        if place in naming.elements or selection.chooses(entry):
+        if place in naming.elements or naming.subs or selection.chooses(entry):
             _touch(naming, place, _subs_of(op, sub, value))
             if op == "remove" and sub is None and not has_value:
                 naming.removed.add(place)
