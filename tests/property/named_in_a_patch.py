@@ -95,6 +95,7 @@ def _name(
     if not isinstance(held, list):
         _name_single(naming, op, sub, value, has_value=has_value)
         return
+    set_before = bool(naming.subs)
     if _says_primary(path, value):
         naming.subs.add("primary")
     if text is None:
@@ -106,7 +107,7 @@ def _name(
     for place, element in enumerate(held):
         # What an operation before has touched, or what it set of all, may be selected now, whatever it was.
         entry = element if isinstance(element, dict) else {"value": element}
-        if place in naming.elements or naming.subs or selection.chooses(entry):
+        if place in naming.elements or set_before or selection.chooses(entry):
             _touch(naming, place, _subs_of(op, sub, value))
             if op == "remove" and sub is None and not has_value:
                 naming.removed.add(place)
