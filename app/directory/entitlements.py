@@ -184,12 +184,15 @@ def mapped_once(
     """
     names = named_groups(unit, {each["value"] for each in (*groups, *before) if each.get("value")})
     filled_in = {names.get(each["value"]) for each in before if "display" not in each}
+    labels = {each["value"]: each.get("display") for each in before}
     kept: dict[str, dict[str, Any]] = {}
     for group in groups:
         if (value := group.get("value")) in names:
             kept.setdefault(value, {"value": value})
-            if group.get("display") not in {None, names.get(value), *filled_in}:
-                kept[value]["display"] = group["display"]
+            label = group.get("display")
+            is_own = label == labels.get(value) or label not in filled_in
+            if is_own and label not in (None, names[value]):
+                kept[value]["display"] = label
     return list(kept.values())
 
 

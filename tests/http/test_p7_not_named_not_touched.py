@@ -421,6 +421,20 @@ def test_a_remove_that_lists_what_an_attribute_cannot_have_removes_nothing(tenan
             assert tenant.read(f"/Users/{ada}")["addresses"] == addresses
 
 
+def test_a_label_that_is_another_group_s_name_stays(tenant: Tenant) -> None:
+    sales, inner = tenant.group("sales"), tenant.group("inner")
+    right = tenant.entitlement("orders", groups=(sales,))
+    labelled = [{"value": sales}, {"value": inner, "display": "sales"}]
+    replace = {"op": "replace", "path": "groups", "value": [{"value": inner, "display": "buyers"}]}
+    assert tenant.scim.patch(f"/Entitlements/{right}", replace).status_code == 200
+    assert tenant.scim.patch(f"/Entitlements/{right}", {**replace, "value": labelled}).status_code == 200
+    before = tenant.read(f"/Entitlements/{right}")["groups"]
+    rename = {"op": "replace", "path": "display", "value": "All orders"}
+    assert tenant.scim.patch(f"/Entitlements/{right}", rename).status_code == 200
+    assert tenant.read(f"/Entitlements/{right}")["groups"] == before
+    assert [each["display"] for each in before] == ["sales", "sales"]
+
+
 # -- Anything ----------------------------------------
 
 _words = st.sampled_from(["", "x", "ada@example.com", "orders", "Buyer", "True", "2026-01-31T00:00:00Z", '"'])

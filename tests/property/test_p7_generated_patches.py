@@ -25,6 +25,10 @@ DIALECTS: Final = ("field", "field", "entra", "okta", "rfc-strict")
 ENDPOINTS: Final = {"User": "/Users", "Group": "/Groups", "Entitlement": "/Entitlements"}
 
 
+_OF_A_FILTER: Final = ("invalidFilter", "mutability", None)
+"""What may be told of a filter that can only be refused; first, that what it selects from is read-only."""
+
+
 class PatchedDirectory:
     """A small directory with rights of every kind, and connections of several dialects that patch it."""
 
@@ -156,7 +160,7 @@ class PatchedDirectory:
             yield "nothing is answered so"
         if named.must_fail and status not in {400} | absent:
             yield "its filter can only be refused"
-        if named.must_fail and _only_selects(patch) and told.get("scimType") not in ("invalidFilter", None):
+        if named.must_fail and _only_selects(patch) and told.get("scimType") not in _OF_A_FILTER:
             yield "what is wrong is its filter"
         if status >= 400:
             if after.data != before.data or after.headers["ETag"] != before.headers["ETag"]:
