@@ -6,7 +6,7 @@ is made without the reference, and is given it as soon as what it refers to is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -30,6 +30,7 @@ class DirectoryBulkPlan(BulkPlan):
 
     def __init__(self, operations: list[BulkOperation[Resource[Any]]], fail_on_errors: int | None) -> None:
         super().__init__(operations, fail_on_errors)
+        # The creations that are made without what others have yet to make, each with the places of those.
         self._incomplete: dict[int, frozenset[int]] = {}
 
     def __iter__(self) -> Iterator[BulkStep]:
@@ -37,29 +38,31 @@ class DirectoryBulkPlan(BulkPlan):
         for step in self.steps:
             if self.stopped:
                 break
+            if self.operations[step.index].method == BulkOperation.Method.post:
+                missing = frozenset(self.dependencies(step.index)) - self.results.keys()
+                if missing:
+                    self._incomplete[step.index] = missing
             yield step
-            for index, missing in list(self._incomplete.items()):
-                if missing <= self.results.keys():
-                    del self._incomplete[index]
-                    yield Completion(index)
-        for index in self._incomplete:
+            yield from self._completions(lambda missing: missing <= self.results.keys())
+        # What is not made by now will not be: they fail.
+        yield from self._completions(lambda missing: True)
+
+    def _completions(self, due: Callable[[frozenset[int]], bool]) -> Iterator[Completion]:
+        # Each is looked for anew: one that fails takes others back.
+        while (
+            index := next((each for each in self._incomplete if due(self._incomplete[each])), None)
+        ) is not None:
+            del self._incomplete[index]
             yield Completion(index)
 
-    def resolve(self, step: BulkStep) -> BulkOperation[Resource[Any]]:
-        """Return the operation of a step with ids for bulkIds, without those that have no id yet."""
-        operation = self.operation(step)
-        if not isinstance(step, Completion) and operation.method == BulkOperation.Method.post:
-            missing = frozenset(self.dependencies(step.index)) - self.results.keys()
-            if missing:
-                self._incomplete[step.index] = missing
-                bulk_ids = frozenset(str(self.operations[each].bulk_id) for each in missing)
-                whole, data = operation, without(operation.data, bulk_ids)
-                self.operations[step.index] = whole.model_copy(update={"data": data})
-                try:
-                    return super().resolve(step)
-                finally:
-                    self.operations[step.index] = whole
-        return super().resolve(step)
+    def operation(self, step: BulkStep) -> BulkOperation[Resource[Any]]:
+        """Return the operation of a step; a creation that is completed later is without what it waits for."""
+        operation = super().operation(step)
+        missing = self._incomplete.get(step.index)
+        if missing is None:
+            return operation
+        bulk_ids = frozenset(str(self.operations[each].bulk_id) for each in missing)
+        return operation.model_copy(update={"data": without(operation.data, bulk_ids)})
 
     def record(self, step: BulkStep, result: dict[str, Any], resource: Resource[Any] | None) -> None:
         super().record(step, result, resource)

@@ -82,3 +82,18 @@ def test_what_cannot_be_completed_is_not_made(tenant: Tenant, fail_on_errors: in
         outcomes = sent(tenant, *order, **message)
         assert {each["status"] for each in outcomes} == {"409"}, outcomes
         assert [each["userName"] for each in tenant.read("/Users")["Resources"]] == ["taken"]
+
+
+def test_of_several_that_wait_all_are_made_or_taken_back(tenant: Tenant) -> None:
+    # Both b and c wait for a, and the first that cannot be completed takes the other with it.
+    outcomes = sent(tenant, group("a", "b"), group("b", "c", "a"), group("c", "a"))
+    assert [each["status"] for each in outcomes] == ["409"] * 3, outcomes
+    assert tenant.read("/Groups")["totalResults"] == 0
+
+
+def test_what_waits_when_the_request_is_stopped_is_taken_back(tenant: Tenant) -> None:
+    tenant.user("taken")
+    circle = person("ada", "bo"), person("bo", "cleo", userName="taken"), person("cleo", "ada")
+    outcomes = sent(tenant, *circle, failOnErrors=1)
+    assert {each["status"] for each in outcomes} == {"409"}, outcomes
+    assert [each["userName"] for each in tenant.read("/Users")["Resources"]] == ["taken"]
