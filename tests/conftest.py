@@ -94,7 +94,7 @@ def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (prepared_reads, introspection, face):
         monkeypatch.setattr(module, "PATIENCE", 10.0)
     for module in (introspection, face):
-        monkeypatch.setattr(module, "_ALTOGETHER", 20.0)
+        monkeypatch.setattr(module, "ALTOGETHER", 20.0)
 
 
 @contextmanager

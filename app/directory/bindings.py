@@ -28,15 +28,19 @@ class Element:
 
         :raises InvalidFilterException: when it cannot be searched by.
         """
+        if not self.is_complex:
+            return self.head_binding if is_plain_value(attr_path) else None
         if attr_path.sub_attr is not None or attr_path.uri is not None:
             return None
-        if not self.is_complex:
-            # A list of plain values: "value" stands for the element itself.
-            return self.head_binding if attr_path.attr.lower() == "value" else None
         inner = self.bound.resolve(AttrPath(self.head.attr, attr_path.attr, self.head.uri), strict=False)
         if inner is not None and is_nested_list(inner):
             raise list_in_a_list(inner)
         return None if inner is None else searchable(inner)
+
+
+def is_plain_value(attr_path: AttrPath) -> bool:
+    """Return whether a path in the brackets of a list of plain values stands for the value itself."""
+    return attr_path.attr.lower() == "value" and attr_path.sub_attr is None and attr_path.uri is None
 
 
 def searchable(binding: AttributeBinding) -> AttributeBinding:

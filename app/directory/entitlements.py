@@ -117,9 +117,8 @@ def following(unit: Unit, entitlement_id: str) -> Iterator[None]:
 def _are_many(unit: Unit, column: sa.Column[str], condition: sa.ColumnElement[bool]) -> bool:
     """Whether more rows meet a condition than a change itself sees to."""
     some = sa.select(column).where(condition).limit(follow_ups.MOST_AT_ONCE + 1).subquery()
-    return (
-        int(unit.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()) > follow_ups.MOST_AT_ONCE
-    )
+    found: int = unit.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return found > follow_ups.MOST_AT_ONCE
 
 
 def _issues_by_itself(unit: Unit, entitlement_id: str) -> bool:

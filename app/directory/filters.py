@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -71,14 +72,25 @@ def count_comparisons(root: FilterNode) -> int:
     """Return how many comparisons a filter has; ``pr`` is one."""
     count, waiting = 0, [root]
     while waiting:
+        for leaf in leaves(waiting.pop()):
+            if isinstance(leaf, ValuePath):
+                waiting.append(leaf.val_filter)
+            else:
+                count += 1
+    return count
+
+
+def leaves(root: FilterNode) -> Iterator[FilterNode]:
+    """Yield what ``and``, ``or`` and ``not`` put together; a value path is one."""
+    waiting = [root]
+    while waiting:
         match waiting.pop():
-            case Not(expr=inner) | ValuePath(val_filter=inner):
+            case Not(expr=inner):
                 waiting.append(inner)
             case LogicalExpr(terms=terms):
                 waiting.extend(terms)
-            case _:
-                count += 1
-    return count
+            case leaf:
+                yield leaf
 
 
 class _Compiler(FilterVisitor[sa.ColumnElement[bool]]):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from werkzeug.http import http_date
 
+from app.gate.current import MOST_DERIVED
 from app.gate.decision import Allow, Deny, Holding, LimitState, Right
 from app.gate.limits import wait
 from app.gate.reasons import Reason
@@ -48,7 +49,7 @@ def answer_to(verdict: Verdict) -> Answer:
     return Answer(status, headers, body)
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=MOST_DERIVED)
 def _allowed(holding: Holding, rights: tuple[Right, ...]) -> tuple[tuple[str, str], ...]:
     if len(rights) == 1:
         entitlements, scopes = safe(rights[0].value), _list(rights[0].scopes)

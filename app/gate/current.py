@@ -23,6 +23,9 @@ from app.store.secrets import SecretMalformed, parse
 MOST_KEPT: Final = 1000
 """How many keys, and how many tokens, each process keeps; the oldest goes first."""
 
+MOST_DERIVED: Final = 2 * MOST_KEPT
+"""Of how many answers about kept keys what follows is kept; one about another key does not come again."""
+
 _LONGEST: Final = 200
 """More characters than a secret has, with what may stand before it."""
 

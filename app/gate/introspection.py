@@ -18,7 +18,7 @@ from app.gate.reasons import OUTAGES, Reason
 from app.gate.signing import Signer
 from app.gate.status_list import StatusLists
 from app.gate.verification import Gate
-from app.store.patience import PATIENCE, StoreUnavailable, patience
+from app.store.patience import ALTOGETHER, PATIENCE, StoreUnavailable, patience
 from app.store.secrets import parse
 from app.store.unit_of_work import StoreError
 
@@ -30,9 +30,6 @@ SIGNED: Final = "application/token-introspection+jwt"
 
 RETRY_AFTER: Final = 5
 """After how many seconds it is worth asking again when the store did not answer."""
-
-_ALTOGETHER: Final = 0.15
-"""For how many seconds an introspection waits for the store, all that it asks of it together."""
 
 _CODES: Final = {400: "invalid_request", 401: "invalid_token", 403: "insufficient_scope"}
 _SECOND: Final = 1_000_000
@@ -60,7 +57,7 @@ def blueprint(
 
     @face.post(PATH)
     def introspect() -> Response:
-        with patience(_ALTOGETHER):
+        with patience(ALTOGETHER):
             return answered()
 
     def answered() -> Response:

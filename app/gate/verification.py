@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 from app.access.credentials import Credential
 from app.gate.afterwards import Afterwards
-from app.gate.current import Current, Gateway, KnownKey, Presented, State
-from app.gate.decision import Allow, Call, Deny, Holding, LimitState, Right
+from app.gate.current import MOST_DERIVED, Current, Gateway, KnownKey, Presented, State
+from app.gate.decision import Allow, Call, Deny, Holding, Right
 from app.gate.limits import Limits
 from app.gate.reasons import Reason
 from app.gate.recorder import NotRecorded, Outcome, Recorder, Verification
+from app.store.patience import StoreUnavailable
 from app.store.peppers import PepperMissing, Peppers
-from app.store.prepared_reads import StoreUnavailable, prepared_reads
+from app.store.prepared_reads import prepared_reads
 from app.store.unit_of_work import ClockAbsurd, Store, moment_after, wall_clock
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ SCOPE: Final = "gate"
 """The scope of the credentials that open the gate."""
 
 _MOST_SEEN: Final = 1000
-_MOST_OUTCOMES: Final = 10_000
 
 
 class Verdict(NamedTuple):
@@ -36,11 +36,6 @@ class Verdict(NamedTuple):
 
     id: str
     decision: Allow | Deny
-
-    @property
-    def limits(self) -> tuple[LimitState, ...]:
-        """The limits that the use was counted against, or that denied it."""
-        return self.decision.limits
 
 
 class Gate:
@@ -281,7 +276,7 @@ class Gate:
         return Verdict(identifier, decision)
 
 
-@lru_cache(maxsize=_MOST_OUTCOMES)
+@lru_cache(maxsize=MOST_DERIVED)
 def _outcome(holding: Holding | None, rights: tuple[Right, ...], denied: Reason | None) -> Outcome:
     reason = None if denied is None else denied.code
     if holding is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from scim2_models import Error, InvalidFilterException, InvalidPathException, PatchOp, Path, ScimFilter
-from scim2_models.path.expressions import Comparison, FilterNode, LogicalExpr, Not, Present
+from scim2_models.path import Comparison, Present
 
-from app.directory.bindings import complex_model
+from app.directory.bindings import complex_model, is_plain_value
+from app.directory.filters import leaves
 from app.scim.members import member
 
 _INVALID_PATH: Final = "invalidPath"
@@ -47,19 +48,11 @@ def check_selections(patch_op: PatchOp[Any]) -> None:
         binding = type(path)(str(path).partition("[")[0]).resolve()
         if binding is None or complex_model(binding.field_type) is not None:
             continue
-        waiting: list[FilterNode] = [path.value_filter]
-        while waiting:
-            match waiting.pop():
-                case Not(expr=inner):
-                    waiting.append(inner)
-                case LogicalExpr(terms=terms):
-                    waiting.extend(terms)
-                case Comparison(attr_path=attr) | Present(attr_path=attr) if str(attr).lower() == "value":
-                    continue
-                case _:
-                    raise InvalidFilterException(
-                        detail=f"{binding.urn} has plain values: in its brackets they are called value"
-                    )
+        for leaf in leaves(path.value_filter):
+            if not (isinstance(leaf, Comparison | Present) and is_plain_value(leaf.attr_path)):
+                raise InvalidFilterException(
+                    detail=f"{binding.urn} has plain values: in its brackets they are called value"
+                )
 
 
 def _is_read_by(syntax: type[Path[Any]] | type[ScimFilter[Any]], text: str) -> bool:

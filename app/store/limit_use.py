@@ -21,7 +21,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect, Engine
 
 from app.store.engine import create_engine
-from app.store.prepared_reads import Prepared, StoreUnavailable, prepared_reads
+from app.store.patience import StoreUnavailable
+from app.store.prepared_reads import Prepared, prepared_reads
 from app.store.tables import FOREVER, Text
 
 metadata: Final = sa.MetaData(naming_convention={"pk": "pk_%(table_name)s"})

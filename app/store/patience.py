@@ -23,6 +23,9 @@ from app.store.unit_of_work import StoreError
 PATIENCE: Final = 0.12
 """For how many seconds a read waits for the database, reaching it included."""
 
+ALTOGETHER: Final = 0.15
+"""For how many seconds a question waits for the database that needs several reads, all of them together."""
+
 _INTERVAL: Final = 0.1
 _INSTRUCTIONS: Final = 5_000
 _HURRIED: Final = "hurried"

@@ -26,15 +26,6 @@ from sqlalchemy.sql.dml import ReturningDelete, ReturningInsert
 from app.store.patience import PATIENCE, Impatient, StoreUnavailable, deadline
 from app.store.wal_index import WalIndexHeader, wal_index_header
 
-__all__ = [
-    "FILE_LOOKED_AT_EVERY",
-    "PATIENCE",
-    "Prepared",
-    "PreparedReads",
-    "StoreUnavailable",
-    "prepared_reads",
-]
-
 FILE_LOOKED_AT_EVERY: Final = 0.01
 """How often, in seconds, it is asked whether the file of the database is still the same one. A commit is seen
 at once; a file that was put in the place of another one, as soon as this."""

@@ -11,7 +11,7 @@ from flask import Flask
 from app import create_app
 from app.settings import Settings
 from app.store import tables
-from app.store.prepared_reads import StoreUnavailable
+from app.store.patience import StoreUnavailable
 from tests.http.conftest import Key, Tenant
 
 

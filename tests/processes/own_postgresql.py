@@ -57,7 +57,8 @@ class OwnPostgresql:
 
 def _stop(process: psutil.Process) -> None:
     process.suspend()
-    while process.status() != psutil.STATUS_STOPPED:
+    # One that has ended does nothing any more either: its parent, which stands still, does not clear it away.
+    while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
         time.sleep(0.001)
 
 

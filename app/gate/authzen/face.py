@@ -31,7 +31,7 @@ from app.gate.decision import Allow, Deny
 from app.gate.reasons import OUTAGES, Reason
 from app.gate.subjects import UsersNamed, find_subject, judge_subject
 from app.gate.verification import Gate, Verdict
-from app.store.patience import PATIENCE, StoreUnavailable, patience
+from app.store.patience import ALTOGETHER, PATIENCE, StoreUnavailable, patience
 from app.store.time_limit import time_limit
 from app.store.unit_of_work import Store, StoreError, Unit
 
@@ -44,9 +44,6 @@ SEARCHES: Final = ("subject", "resource", "action")
 
 LONGEST_SEARCH: Final = 5.0
 """For how many seconds one page of a search may be looked for."""
-
-_ALTOGETHER: Final = 0.15
-"""For how many seconds a single evaluation waits for the store, from who asks to what is decided."""
 
 _OUTAGE: Final = "The decision point cannot decide now: nothing is permitted"
 _INSUFFICIENT: Final = "Insufficient privileges"
@@ -116,7 +113,7 @@ class AuthzenFace:
 
     def _answer_one(self) -> Response:
         """Answer a request for one decision, in one time that all that it asks of the store has together."""
-        with patience(_ALTOGETHER):
+        with patience(ALTOGETHER):
             return self._answer(self._evaluation)
 
     def _answer(self, answer: _Answer) -> Response:

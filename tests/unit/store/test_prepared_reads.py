@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from app.store import prepared_reads as prepared
 from app.store.engine import create_engine
-from app.store.prepared_reads import PreparedReads, StoreUnavailable, prepared_reads
+from app.store.patience import StoreUnavailable
+from app.store.prepared_reads import PreparedReads, prepared_reads
 
 COUNT = sa.select(sa.func.count().label("number")).select_from(sa.table("thing"))
 INSERT = "INSERT INTO thing VALUES (1)"
