@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from app.gate.spool import Chunk, Spool, read_chunk
 from app.gate.tally import Record, RecordUnreadable, Tally, tally
-from app.gate.usage_rows import add_counts, add_decisions, add_usage, packed
+from app.gate.usage_rows import add_counts, add_decisions, add_usage, batch_of
 from app.store.tables import spool_progress, tenant
 from app.store.unit_of_work import Store
 
@@ -123,7 +123,7 @@ class Folding:
                 len(tallies.pop(unknown).texts),
                 unknown,
             )
-        batches = {each: packed(counted) for each, counted in tallies.items()}
+        batches = {each: batch_of(counted) for each, counted in tallies.items()}
         groups = self._groups(sorted(tallies))
         for number, group in enumerate(groups, 1):
             with self._store.writing_each(group, actor="system") as (connection, units):
@@ -193,8 +193,8 @@ class Folding:
         )
 
 
-def _unfolded(chunks: Sequence[Chunk], progress: Progress) -> list[Record]:
-    """Return the records of some chunks, but for those whose tenant is ahead of the others."""
+def _unfolded(chunks: Sequence[Chunk], progress: Progress) -> list[tuple[bytes, Record]]:
+    """Return the records of chunks with their texts, but for those whose tenant is ahead of the others."""
     found = []
     for chunk in chunks:
         ahead = progress.get(chunk.path.name, {})
@@ -206,7 +206,7 @@ def _unfolded(chunks: Sequence[Chunk], progress: Progress) -> list[Record]:
                 unreadable += 1
                 continue
             if place >= ahead.get(record.tenant_id, 0):
-                found.append(record)
+                found.append((text, record))
         if unreadable:
             log.error("%d records of %s broke off when they were written", unreadable, chunk.path)
     return found

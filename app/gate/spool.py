@@ -235,13 +235,14 @@ def read_chunk(path: Path, begin: int, most: int) -> Chunk:
     is_last = is_complete and not is_cut
     # What is there after the last line feed may yet be continued.
     length = len(data) if is_last else data.rfind(b"\n") + 1
-    texts, torn, place = [], 0, begin
-    for number, piece in enumerate(data[:length].split(_SEPARATOR)):
-        if number and piece.endswith(b"\n"):
+    before, *pieces = data[:length].split(_SEPARATOR)
+    texts, torn, place = [], 1 if before else 0, begin + len(before)
+    for piece in pieces:
+        if piece.endswith(b"\n"):
             texts.append((place, piece[:-1]))
-        elif piece or number:
+        else:
             torn += 1
-        place += len(piece) + (1 if number else 0)
+        place += len(piece) + 1
     return Chunk(path, begin, begin + length, tuple(texts), torn, is_cut, is_last)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
@@ -12,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from app.gate.tally import Tally
-from app.keys.decisions import key_marks
+from app.keys.decisions import key_marks, packed
 from app.ledger.events import Event, record
 from app.store.batches import batches
 from app.store.expressions import earlier, later
@@ -22,14 +21,11 @@ from app.store.unit_of_work import Unit, new_id
 MOST_NETWORKS: Final = 100
 """How many networks of one key are told apart; a key that is used from more is no longer watched for it."""
 
-_EFFORT: Final = 1
-"""What zlib does for its compression: with 1 it takes half the time of its default, and a ninth more room."""
-
 Rows = list[dict[str, Any]]
 Key = tuple[str, ...]
 
 
-def packed(tally: Tally) -> dict[str, Any]:
+def batch_of(tally: Tally) -> dict[str, Any]:
     """Return the batch that a tally's decisions become, but for whose it is."""
     lines = b"".join(text + b"\n" for text in tally.texts)
     return {
@@ -38,7 +34,7 @@ def packed(tally: Tally) -> dict[str, Any]:
         "last_at": tally.last_at,
         "decisions": len(tally.texts),
         "key_marks": key_marks(tally.keys),
-        "records": zlib.compress(lines, _EFFORT),
+        "records": packed(lines),
         "sha256": sha256(lines).digest(),
     }
 

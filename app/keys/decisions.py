@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,11 +16,19 @@ import sqlalchemy as sa
 from app.store.tables import decision_batch
 from app.store.unit_of_work import Unit
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MOST_BATCHES: Final = 10_000
 """How many batches one search looks at, by what they say they are about."""
 
 MOST_READ: Final = 50_000
 """How many decisions it reads in them, about, before it lets the caller ask again."""
+
+_ZSTANDARD: Final = b"\x28\xb5\x2f\xfd"
+"""What a frame begins with (RFC 8878 §3.1.1)."""
 
 _PLACE: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})", re.ASCII)
 
@@ -114,7 +123,17 @@ def read_batch(unit: Unit, batch_id: str) -> bytes:
     ).scalar_one_or_none()
     if records is None:
         raise BatchUnknown(batch_id)
-    return zlib.decompress(records)
+    return unpacked(records)
+
+
+def packed(lines: bytes) -> bytes:
+    """Return the lines of a batch as it keeps them: compressed (RFC 8878)."""
+    return zstd.compress(lines)
+
+
+def unpacked(records: bytes) -> bytes:
+    """Return the lines that a batch keeps; the oldest batches have them in another form (RFC 1950)."""
+    return zstd.decompress(records) if records.startswith(_ZSTANDARD) else zlib.decompress(records)
 
 
 def key_marks(key_ids: Iterable[str]) -> bytes:
@@ -159,7 +178,7 @@ def _records(unit: Unit, sequence: int) -> list[dict[str, Any]]:
             decision_batch.c.sequence == sequence
         )
     ).one()
-    lines = zlib.decompress(row.records)
+    lines = unpacked(row.records)
     if sha256(lines).digest() != row.sha256:
         raise BatchChanged(f"the batch {row.id} does not hold what its digest says")
     return [json.loads(line) for line in lines.splitlines()]

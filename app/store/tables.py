@@ -565,7 +565,7 @@ decision_batch = sa.Table(
     sa.Column("decisions", sa.Integer, nullable=False),
     # Which keys it is about: the sorted CRC-32s of their ids, four bytes each.
     sa.Column("key_marks", sa.LargeBinary, nullable=False),
-    # One JSON text a line, compressed (RFC 1950), and the digest of the lines before they were.
+    # One JSON text a line, compressed (RFC 8878), and the digest of the lines before they were.
     sa.Column("records", sa.LargeBinary, nullable=False),
     sa.Column("sha256", sa.LargeBinary, nullable=False),
     sa.Index("ix_decision_batch_reading", "tenant_id", "sequence"),

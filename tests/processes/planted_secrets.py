@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
+from app.keys.decisions import unpacked
 from app.store.engine import create_engine
 from app.store.secrets import PATTERN
 from tests.processes.conftest import LiveServer
@@ -106,7 +106,7 @@ def search_database(url: str, planted: Planted) -> int:
                     raw = bytes(value) if isinstance(value, bytes | memoryview) else str(value)
                     planted.search(f"table {table}.{column}", raw)
                     if (table, column) == ("decision_batch", "records"):
-                        planted.search(f"table {table}.{column}", zlib.decompress(bytes(value)))
+                        planted.search(f"table {table}.{column}", unpacked(bytes(value)))
     engine.dispose()
     return searched
 

@@ -16,6 +16,7 @@ from app.gate.recorder import SpoolRecorder, Verification, encoded
 from app.gate.spool import Spool
 from app.gate.tally import network_of
 from app.gate.usage_rows import MOST_NETWORKS
+from app.keys.decisions import unpacked
 from app.store.tables import decision_batch, event, key_network, key_usage, key_usage_day, spool_progress
 from app.store.unit_of_work import Store, new_id
 from tests.unit.gate.verifications import AT, recorded, verification
@@ -311,10 +312,8 @@ def test_decisions_are_neither_replaced_nor_truncated(
 def test_what_is_recorded_is_what_is_kept_to_the_byte(
     shared_store: Store, new_tenant: str, spool: Spool, folding: Folding
 ) -> None:
-    import zlib
-
     one = verification(new_tenant, path="/é")
     record(spool, one)
     folding.fold_all()
     (batch,) = rows(shared_store, decision_batch, new_tenant)
-    assert zlib.decompress(batch["records"]) == encoded(one) + b"\n"
+    assert unpacked(batch["records"]) == encoded(one) + b"\n"

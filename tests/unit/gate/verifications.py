@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import zlib
 from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.gate.recorder import Outcome, Verification
+from app.keys.decisions import unpacked
 from app.store.tables import decision_batch, event
 from app.store.unit_of_work import Store, new_id
 
@@ -61,7 +61,7 @@ def recorded(store: Store, tenant_id: str) -> list[dict[str, Any]]:
             )
         }
     for row in rows:
-        lines = zlib.decompress(row.records)
+        lines = unpacked(row.records)
         digest = sha256(lines)
         records = [json.loads(line) for line in lines.splitlines()]
         assert row.sha256 == digest.digest()
