@@ -22,7 +22,12 @@ INTERVAL: Final = 60 * 1_000_000
 
 def use_is_due(used: Credential, now: int) -> bool:
     """Whether a use of a credential at a time is to be noted: the last one that was is a minute ago."""
-    return used.last_used_at is None or used.last_used_at <= now - INTERVAL
+    return use_is_due_at(used) <= now
+
+
+def use_is_due_at(used: Credential) -> int:
+    """From when on a use of a credential is to be noted."""
+    return 0 if used.last_used_at is None else used.last_used_at + INTERVAL
 
 
 def note_use(store: Store, used: Credential) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache, lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import quote
 
+from msgspec import Struct
 from werkzeug.http import http_date
 
 from app.gate.current import MOST_DERIVED
@@ -23,7 +24,7 @@ _NOT_STORED: Final = ("Cache-Control", "no-store")
 _STATUS: Final = {401: "401 Unauthorized", 403: "403 Forbidden"}
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True):
     """An answer in the terms of WSGI."""
 
     status: str

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from app.access.credentials import Credential, credential_statement, opened_credential, parse_token
-from app.gate.decision import Allow, Call, Deny, Right, answer, standing, stands_until
+from app.gate.decision import Allow, Call, Deny, Right, answer
 from app.gate.lookup import Known, key_statement, opened_key
 from app.store.peppers import Held, Peppers
 from app.store.prepared_reads import Prepared, PreparedReads
@@ -50,24 +50,24 @@ class Gateway:
     last_write_at: int
 
 
-class KnownKey:
-    """What is known of a key, and what it stands for until something about it changes."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A gateway and a key that it asked about, and until when the call alone decides whether the key may.
 
-    __slots__ = ("_judged", "known")
+    From ``since`` until before ``until``, in microseconds: the gateway is admitted, the key holds ``held``,
+    none of which has a limit, and nothing is left to be written afterwards. Before and after, and where
+    there is no such time, both are to be judged.
+    """
 
-    def __init__(self, known: Known) -> None:
-        self.known = known
-        self._judged: tuple[int, int, tuple[Right, ...] | Deny] = (0, 0, ())
+    gateway: Gateway
+    known: Known
+    held: tuple[Right, ...]
+    since: int
+    until: int
 
     def decide(self, call: Call, now: int) -> Allow | Deny:
-        """Decide as :func:`app.gate.decision.decide` does, but judge anew only what time may have changed."""
-        holding = self.known.holding
-        # One tuple: another thread sees all of it or nothing.
-        since, until, held = self._judged
-        if not since <= now < until:
-            held = standing(holding, now)
-            self._judged = now, stands_until(holding, now), held
-        return held if isinstance(held, Deny) else answer(holding, held, call, now)
+        """Decide as :func:`app.gate.decision.decide` does, between ``since`` and ``until``."""
+        return answer(self.known.holding, self.held, call, now)
 
 
 class Current:
@@ -77,7 +77,7 @@ class Current:
         self._reads = reads
         self._peppers = peppers
         self._statements = (reads.prepare(credential_statement()), reads.prepare(key_statement()))
-        self._mark_key = secrets.token_bytes(32)
+        self._marking = hashlib.blake2b(digest_size=16, key=secrets.token_bytes(32))
         self._well_formed: set[bytes] = set()
         self._state: State | None = None
 
@@ -88,7 +88,7 @@ class Current:
         """
         if len(text) > _LONGEST or not text.isascii():
             return None
-        mark = hashlib.blake2b(text.encode("ascii"), digest_size=16, key=self._mark_key).digest()
+        mark = self.mark(text)
         if mark not in self._well_formed:
             try:
                 parse(_plain(text))
@@ -101,19 +101,24 @@ class Current:
 
     def mark(self, text: str) -> bytes:
         """Return what stands for a text that is not to be kept."""
-        return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16, key=self._mark_key).digest()
+        marking = self._marking.copy()
+        marking.update(text.encode("utf-8", "replace"))
+        return marking.digest()
 
-    def asked(self, mark: bytes) -> tuple[Gateway, KnownKey] | None:
-        """Return the gateway and the key that a question with this mark had, if that is still known.
+    def passage(self, mark: bytes) -> Passage | None:
+        """Return what is known of the gateway and the key of a question with this mark, if anything still is.
 
         What is not known at all costs no look at the database.
 
         :raises StoreUnavailable: when the database does not answer.
         """
         state = self._state
-        if state is None or mark not in state.asked:
+        passage = None if state is None else state.passages.get(mark)
+        if state is None or passage is None:
             return None
-        return self.state().asked.get(mark)
+        if self._reads.is_current(state.version) and self._peppers.held() is state.held:
+            return passage
+        return self.state().passages.get(mark)
 
     def state(self) -> State:
         """Return the state of the database as it is now, for one verification.
@@ -149,8 +154,8 @@ class State:
         self._reads = reads
         self._of_credential, self._of_key = statements
         self._gateways: dict[bytes, Gateway] = {}
-        self._keys: dict[bytes, KnownKey] = {}
-        self.asked: Final[dict[bytes, tuple[Gateway, KnownKey]]] = {}
+        self._keys: dict[bytes, Known] = {}
+        self.passages: Final[dict[bytes, Passage]] = {}
 
     def gateway(self, presented: Presented) -> Gateway | None:
         """Return what a gateway's token opens; None for a token that is unknown.
@@ -172,7 +177,7 @@ class State:
         self.keep(self._gateways, presented.mark, found)
         return found
 
-    def key(self, tenant_id: str, presented: Presented) -> KnownKey | None:
+    def key(self, tenant_id: str, presented: Presented) -> Known | None:
         """Return what a tenant knows of the key that a secret opens; None where it has no such key.
 
         :raises PepperMissing: when the key's digest is under a pepper that is not at hand.
@@ -180,15 +185,14 @@ class State:
         """
         kept = self._keys.get(presented.mark)
         if kept is not None:
-            return kept if kept.known.holding.tenant_id == tenant_id else None
+            return kept if kept.holding.tenant_id == tenant_id else None
         secret = parse(_plain(presented.text))
         rows = self._reads.rows(self._of_key, secret_id=secret.id, tenant_id=tenant_id)
         opened = opened_key(rows, self.held, secret)
         if opened is None:
             return None
-        found = KnownKey(opened)
-        self.keep(self._keys, presented.mark, found)
-        return found
+        self.keep(self._keys, presented.mark, opened)
+        return opened
 
     def keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
         """Keep something under a mark, if anything can tell until when it is so."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from msgspec import Struct
 
 from app.gate.conditions import JUDGED, Judge, judges
 from app.gate.conditions.cedar import policy_denies
@@ -93,7 +95,7 @@ class LimitState:
     resets_in: int
 
 
-class Call(NamedTuple):
+class Call(Struct, frozen=True):
     """What is asked: the audiences and scopes that must all be met, and the call itself when it is known.
 
     ``client``: the address of the caller of the API, as text, when it is known. ``properties``: what the
@@ -109,8 +111,7 @@ class Call(NamedTuple):
     properties: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+class Allow(Struct, frozen=True):
     """The call may pass. ``rights``: those that each satisfy the whole question, in the key's order.
 
     ``limits``: those that the use was counted against.
@@ -121,8 +122,7 @@ class Allow:
     limits: tuple[LimitState, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(Struct, frozen=True):
     """The call may not pass. ``holding`` is there when the key is known.
 
     ``limits`` is there when they are the reason; those with nothing left are.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from app.gate.decision import Allow, Deny, LimitState, Right
@@ -46,7 +45,7 @@ class CountedLimits:
         """
         free = tuple([right for right in allowed.rights if not right.said.limited])
         if free:
-            return allowed if len(free) == len(allowed.rights) else replace(allowed, rights=free)
+            return allowed if len(free) == len(allowed.rights) else Allow(allowed.holding, free)
         denials = []
         for right in allowed.rights:
             passes, states = self._counted(allowed.holding.consumer_id, right, now)

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+from msgspec import Struct
 
 from app.gate.spool import Spool, SpoolUnwritable
 from app.store.secrets import redacted_escapes
@@ -48,7 +50,7 @@ class Outcome:
         object.__setattr__(self, "encoded", encoded)
 
 
-class Verification(NamedTuple):
+class Verification(Struct, frozen=True, gc=False):
     """One use of the gate, to be counted and recorded. Times in microseconds.
 
     :ivar id: the decision's id, also in the answer (``X-Auth-Decision-Id``).
@@ -122,14 +124,10 @@ def encoded(verification: Verification) -> bytes:
     It holds no secret. Of the path the query is left out, which may hold one, and so is what looks like one.
     """
     # Written out member by member, which takes half the time of json.dumps.
-    identifier, at, tenant_id, face, actor, outcome, method, path, client, took = verification
-    if path is not None:
-        # One that is cut could not be told from other text any more.
-        path = path.partition("?")[0].partition("#")[0][: 2 * LONGEST_PATH]
-        path = redacted_escapes(path)[:LONGEST_PATH]
+    it = verification
     return (
-        f'{{"id":{quoted(identifier)},"at":{at},{_asked(tenant_id, face, actor)},{outcome.encoded},'
-        f'"method":{_word(method)},"path":{_text(path)},"client":{_word(client)},"took":{took}}}'
+        f'{{"id":{quoted(it.id)},"at":{it.at},{_asked(it.tenant_id, it.face, it.actor)},{it.outcome.encoded},'
+        f'"method":{_word(it.method)},"path":{_path(it.path)},"client":{_word(it.client)},"took":{it.took}}}'
     ).encode("ascii")
 
 
@@ -142,5 +140,14 @@ def _text(text: str | None) -> str:
     return "null" if text is None else quoted(text)
 
 
+def _path(path: str | None) -> str:
+    if path is None:
+        return "null"
+    # One that is cut could not be told from other text any more.
+    path = path.partition("?")[0].partition("#")[0][: 2 * LONGEST_PATH]
+    return quoted(redacted_escapes(path)[:LONGEST_PATH])
+
+
+@lru_cache(maxsize=1024)
 def _word(text: str | None) -> str:
     return "null" if text is None else quoted(redacted_escapes(text)[:_LONGEST_WORD])

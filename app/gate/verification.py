@@ -9,13 +9,17 @@ import secrets
 from collections.abc import Callable
 from functools import lru_cache
 from time import perf_counter_ns
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from app.access.credentials import Credential
+from app.access.last_use import use_is_due_at
 from app.gate.afterwards import Afterwards
-from app.gate.current import MOST_DERIVED, Current, Gateway, KnownKey, Presented, State
-from app.gate.decision import Allow, Call, Deny, Holding, Right
+from app.gate.current import MOST_DERIVED, Current, Gateway, Passage, Presented, State
+from app.gate.decision import Allow, Call, Deny, Holding, Right, decide, standing, stands_until
 from app.gate.limits import Limits
+from app.gate.lookup import Known
 from app.gate.reasons import Reason
 from app.gate.recorder import NotRecorded, Outcome, Recorder, Verification
 from app.store.patience import StoreUnavailable
@@ -31,7 +35,7 @@ SCOPE: Final = "gate"
 _MOST_SEEN: Final = 1000
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True):
     """The gate's answer to one question. ``id`` names the decision, in the answer and in what is recorded."""
 
     id: str
@@ -120,8 +124,8 @@ class Gate:
         if isinstance(key, Reason):
             return self._recorded(admitted, Deny(key), call, None, face, started)
         known = self._known(state, admitted, key)
-        if mark is not None and isinstance(known, KnownKey):
-            state.keep(state.asked, mark, (found, known))
+        if mark is not None and isinstance(known, Known):
+            state.keep(state.passages, mark, _passage(found, known))
         return self._judged(admitted, known, call, face, started)
 
     def judge_said(
@@ -141,20 +145,26 @@ class Gate:
         started = perf_counter_ns()
         mark = self._current.mark(said)
         try:
-            asked = self._current.asked(mark)
+            passage = self._current.passage(mark)
         except Exception:
             # What the store has to do with it is found out again, in its turn.
-            asked = None
-        if asked is None:
+            passage = None
+        if passage is None:
             return self._judge_for(*reading(), call, face, started, mark)
-        gateway, key = asked
+        now = wall_clock()
+        if passage.since <= now < passage.until:
+            try:
+                decision = passage.decide(call, now)
+            except Exception as error:
+                decision = _failed(error)
+            return self._recorded(passage.gateway.credential, decision, call, now, face, started)
         try:
-            admitted = self._admitted(gateway)
+            admitted = self._admitted(passage.gateway)
         except Exception as error:
             return Verdict(_decision_id(), _failed(error))
         if isinstance(admitted, Deny):
             return Verdict(_decision_id(), admitted)
-        return self._judged(admitted, key, call, face, started)
+        return self._judged(admitted, passage.known, call, face, started)
 
     def judge_by(
         self,
@@ -197,7 +207,7 @@ class Gate:
         except ClockAbsurd:
             return Deny(Reason.CLOCK_ABSURD)
         credential = gateway.credential
-        if SCOPE not in credential.scopes or credential.ended(now) is not None:
+        if not _opens(credential, now):
             return Deny(Reason.GATE_UNAUTHENTICATED)
         self._afterwards.note_gateway(credential, now)
         return credential
@@ -209,7 +219,7 @@ class Gate:
                 self._seen.clear()
             self._seen[shown.mark] = gateway
 
-    def _known(self, state: State, gateway: Credential, key: Presented) -> KnownKey | Deny:
+    def _known(self, state: State, gateway: Credential, key: Presented) -> Known | Deny:
         """Look a key up."""
         try:
             return state.key(gateway.tenant_id, key) or Deny(Reason.KEY_UNKNOWN)
@@ -219,18 +229,18 @@ class Gate:
             return _failed(error)
 
     def _judged(
-        self, gateway: Credential, key: KnownKey | Deny, call: Call, face: str, started: int
+        self, gateway: Credential, key: Known | Deny, call: Call, face: str, started: int
     ) -> Verdict:
         if isinstance(key, Deny):
             return self._recorded(gateway, key, call, None, face, started)
         now: int | None = None
         try:
-            now = moment_after(key.known.last_write_at)
-            decision = key.decide(call, now)
+            now = moment_after(key.last_write_at)
+            decision = decide(key.holding, call, now)
             if isinstance(decision, Allow) and self._limits is not None:
                 decision = self._limits.take(decision, now)
-            if key.known.move is not None:
-                self._afterwards.note_move(key.known.move)
+            if key.move is not None:
+                self._afterwards.note_move(key.move)
             if isinstance(decision, Deny):
                 self._afterwards.note_denial(decision, now, gateway.actor)
         except ClockAbsurd:
@@ -274,6 +284,26 @@ class Gate:
             # Nothing passes that leaves no record (P9).
             decision = _failed(error)
         return Verdict(identifier, decision)
+
+
+def _opens(credential: Credential, now: int) -> bool:
+    return SCOPE in credential.scopes and credential.ended(now) is None
+
+
+def _passage(gateway: Gateway, known: Known) -> Passage:
+    """Return a gateway and a key with the time from now on in which the call alone decides."""
+    credential, holding = gateway.credential, known.holding
+    now = max(wall_clock(), gateway.last_write_at, known.last_write_at)
+    held = standing(holding, now)
+    if (
+        isinstance(held, Deny)
+        or any(right.said.limited for right in held)
+        or known.move is not None
+        or not _opens(credential, now)
+    ):
+        return Passage(gateway, known, (), now, now)
+    until = min(stands_until(holding, now), credential.expires_at, use_is_due_at(credential))
+    return Passage(gateway, known, held, now, until)
 
 
 @lru_cache(maxsize=MOST_DERIVED)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
@@ -90,6 +90,9 @@ class PreparedReads(Protocol):
         :raises StoreUnavailable: when the database does not answer.
         """
 
+    def is_current(self, version: Hashable | None) -> bool:
+        """Say whether a version is still the newest; False also where that is not to be had in a moment."""
+
     def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
         """Run a statement on a snapshot of its own, and return its rows.
 
@@ -109,20 +112,16 @@ class _Outage:
     """
 
     def __init__(self) -> None:
-        self._lasts = False
+        self.lasts = False
         self._trial = threading.Lock()
 
-    @property
-    def lasts(self) -> bool:
-        return self._lasts
-
     def attempt(self, read: Callable[..., _Result], *arguments: Any) -> _Result:
-        if self._lasts:
+        if self.lasts:
             return self._try(read, *arguments)
         try:
             return read(*arguments)
         except StoreUnavailable:
-            self._lasts = True
+            self.lasts = True
             raise
 
     def _try(self, read: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -130,7 +129,7 @@ class _Outage:
             raise StoreUnavailable("the database does not answer")
         try:
             result = read(*arguments)
-            self._lasts = False
+            self.lasts = False
         finally:
             self._trial.release()
         return result
@@ -147,6 +146,18 @@ class _Opened:
     looked_at: float
 
 
+class _OfThread(threading.local):
+    opened: _Opened | None = None
+
+
+class _Version(NamedTuple):
+    """A version of a file that tells by its header which is the newest."""
+
+    file: tuple[int, int]
+    outages: int
+    header: bytes
+
+
 class _Sqlite:
     """Each thread has a connection, opened when it first reads and whenever the file became another one."""
 
@@ -156,27 +167,42 @@ class _Sqlite:
         self._path: Final[str] = unquote(urlsplit(name).path) if options.get("uri") else name
         self._outage = _Outage()
         self._outages = 0
-        self._thread = threading.local()
+        self._thread = _OfThread()
 
     def prepare(self, statement: sa.Select[Any]) -> Prepared:
         return Prepared(statement, self._dialect)
 
     def version(self) -> Hashable | None:
-        if not self._outage.lasts:
-            opened: _Opened | None = getattr(self._thread, "opened", None)
-            if (
-                opened is not None
-                and opened.header is not None
-                and opened.outages == self._outages
-                and time.monotonic() - opened.looked_at < FILE_LOOKED_AT_EVERY
-                and (header := opened.header.read()) is not None
-            ):
-                return opened.file, opened.outages, header
+        opened = self._thread.opened
+        if opened is not None and opened.header is not None and self._is_seen(opened):
+            header = opened.header.read()
+            if header is not None:
+                return _Version(opened.file, opened.outages, header)
         return self._outage.attempt(self._version)
+
+    def is_current(self, version: Hashable | None) -> bool:
+        opened = self._thread.opened
+        return (
+            opened is not None
+            and opened.header is not None
+            and isinstance(version, _Version)
+            and version.file == opened.file
+            and version.outages == opened.outages
+            and self._is_seen(opened)
+            and opened.header.is_still(version.header)
+        )
 
     def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
         fetched = self._outage.attempt(self._fetched, prepared.text, prepared.bound(parameters))
         return prepared.rows(fetched)
+
+    def _is_seen(self, opened: _Opened) -> bool:
+        """Say whether the file and the database behind a connection were seen well a moment ago."""
+        return (
+            opened.outages == self._outages
+            and not self._outage.lasts
+            and time.monotonic() - opened.looked_at < FILE_LOOKED_AT_EVERY
+        )
 
     def _version(self) -> Hashable:
         opened = self._opened()
@@ -188,7 +214,7 @@ class _Sqlite:
         if header is None:
             # That number is this connection's own.
             return opened.cursor, version
-        return opened.file, opened.outages, header
+        return _Version(opened.file, opened.outages, header)
 
     def _fetched(self, text: str, parameters: Any) -> list[tuple[Any, ...]]:
         opened = self._opened()
@@ -202,7 +228,7 @@ class _Sqlite:
         try:
             found = os.stat(self._path)
             file = (found.st_dev, found.st_ino)
-            opened: _Opened | None = getattr(self._thread, "opened", None)
+            opened = self._thread.opened
             outages = self._outages
             if opened is None or opened.file != file or opened.outages != outages:
                 cursor = _sqlite_cursor(self._path)
@@ -249,6 +275,9 @@ class _Postgresql:
 
     def version(self) -> Hashable | None:
         return None
+
+    def is_current(self, version: Hashable | None) -> bool:
+        return False
 
     def rows(self, prepared: Prepared, **parameters: Any) -> list[Any]:
         return prepared.rows(self._outage.attempt(self._fetched, prepared.text, prepared.bound(parameters)))

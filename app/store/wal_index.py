@@ -36,8 +36,11 @@ class WalIndexHeader:
     def read(self) -> bytes | None:
         """Return the header: another one after each commit, by whomever. None while one is being written."""
         both = self._index[: 2 * _LENGTH]
-        header = both[:_LENGTH]
-        return header if header == both[_LENGTH:] else None
+        return both if both[:_LENGTH] == both[_LENGTH:] else None
+
+    def is_still(self, header: bytes) -> bool:
+        """Say whether the header is the same as when it was read."""
+        return self._index[: 2 * _LENGTH] == header
 
 
 def wal_index_header(database: str) -> WalIndexHeader | None:
