@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from time import perf_counter_ns
 from typing import Final
@@ -125,7 +126,9 @@ class Gate:
             return self._recorded(admitted, Deny(key), call, None, face, started)
         known = self._known(state, admitted, key)
         if mark is not None and isinstance(known, Known):
-            state.keep(state.passages, mark, _passage(found, known))
+            # What fails in it fails again, and is said, when the key is judged.
+            with suppress(Exception):
+                state.keep(state.passages, mark, _passage(found, known))
         return self._judged(admitted, known, call, face, started)
 
     def judge_said(
@@ -151,12 +154,13 @@ class Gate:
             passage = None
         if passage is None:
             return self._judge_for(*reading(), call, face, started, mark)
-        now = wall_clock()
-        if passage.since <= now < passage.until:
-            try:
-                decision = passage.decide(call, now)
-            except Exception as error:
-                decision = _failed(error)
+        try:
+            now = moment_after(passage.known.last_write_at)
+            decision = passage.decide(call, now) if passage.since <= now < passage.until else None
+        except Exception:
+            # As above.
+            decision = None
+        if decision is not None:
             return self._recorded(passage.gateway.credential, decision, call, now, face, started)
         try:
             admitted = self._admitted(passage.gateway)
@@ -228,9 +232,7 @@ class Gate:
         except Exception as error:
             return _failed(error)
 
-    def _judged(
-        self, gateway: Credential, key: Known | Deny, call: Call, face: str, started: int
-    ) -> Verdict:
+    def _judged(self, gateway: Credential, key: Known | Deny, call: Call, face: str, started: int) -> Verdict:
         if isinstance(key, Deny):
             return self._recorded(gateway, key, call, None, face, started)
         now: int | None = None
@@ -293,7 +295,7 @@ def _opens(credential: Credential, now: int) -> bool:
 def _passage(gateway: Gateway, known: Known) -> Passage:
     """Return a gateway and a key with the time from now on in which the call alone decides."""
     credential, holding = gateway.credential, known.holding
-    now = max(wall_clock(), gateway.last_write_at, known.last_write_at)
+    now = moment_after(known.last_write_at)
     held = standing(holding, now)
     if (
         isinstance(held, Deny)

@@ -78,7 +78,7 @@ def moment_after(last_write_at: int) -> int:
     now = wall_clock()
     if last_write_at > now + CLOCK_SLACK:
         raise ClockAbsurd("the clock of this machine is more than 5 minutes behind the last write")
-    return max(now, last_write_at)
+    return now if now > last_write_at else last_write_at
 
 
 def new_id() -> str:

@@ -225,8 +225,10 @@ class Tenant:
         """
         last_write = sa.update(tables.tenant).where(tables.tenant.c.id == self.id)
         self.sql(last_write.values(last_write_at=tables.tenant.c.last_write_at + DAY))
-        yield
-        self.sql(last_write.values(last_write_at=tables.tenant.c.last_write_at - DAY))
+        try:
+            yield
+        finally:
+            self.sql(last_write.values(last_write_at=tables.tenant.c.last_write_at - DAY))
 
     def _made(self, path: str, body: dict[str, Any]) -> str:
         answer = self.scim.post(path, body)

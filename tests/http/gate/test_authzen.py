@@ -301,11 +301,9 @@ def test_every_evaluation_is_recorded_and_no_search_is(
     asked = Gate.judge_by
 
     def limited(self: Gate, gateway: Credential, *arguments: Any, **named: Any) -> Any:
-        self._limits = Counting()
-        try:
+        with monkeypatch.context() as here:
+            here.setattr(self, "_limits", Counting())
             return asked(self, gateway, *arguments, **named)
-        finally:
-            self._limits = None
 
     monkeypatch.setattr(Gate, "judge_by", limited)
     whole = {"subject": api_key(key), "action": get(), "resource": ROUTE, "context": {"ip": "192.0.2.7"}}

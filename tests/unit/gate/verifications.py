@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from app.gate.recorder import Outcome, Verification
 from app.keys.decisions import unpacked
@@ -40,7 +41,7 @@ def verification(tenant_id: str, **differently: Any) -> Verification:
     }
     outcome |= {name: differently.pop(name) for name in outcome.keys() & differently.keys()}
     its_own = {"id": new_id(), "tenant_id": tenant_id, "outcome": Outcome(**outcome)}
-    return _ONE._replace(**{**its_own, **differently})
+    return replace(_ONE, **{**its_own, **differently})
 
 
 def recorded(store: Store, tenant_id: str) -> list[dict[str, Any]]:
