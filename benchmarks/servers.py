@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +19,8 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from app import FOLDING, create_app
+from app.folding_process import folding_process
+from app.gate.folding import INTERVAL, PAUSE
 from app.worker import load
 from benchmarks import peers
 from benchmarks.scene import settings_of
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 THREADS: Final = 8
 
-SETTLING: Final = 1.2
+SETTLING: Final = PAUSE + INTERVAL + 0.2
+"""In seconds: longer than what was decided waits to be folded."""
+
 IDLE: Final = 0.05
 """The part of a processor that a server takes which has nothing to do."""
 
@@ -56,7 +60,6 @@ def empty_flask(folder: Path) -> WSGIApplication:
 
 def door(folder: Path) -> WSGIApplication:
     """Return Keysteward as its workers run it: each decision is recorded and counted."""
-    os.environ["KEYSTEWARD_DATA_DIR"] = str(folder)
     return load()
 
 
@@ -66,6 +69,9 @@ def view(folder: Path) -> WSGIApplication:
     flask.extensions[FOLDING].start()
     return flask
 
+
+OURS: Final = ("door", "view")
+"""Those whose decisions are folded."""
 
 APPLICATIONS: Final[dict[str, Callable[[Path], WSGIApplication]]] = {
     "empty": empty,
@@ -118,7 +124,6 @@ class Server:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             before = self.processor_seconds()
-            # Longer than the interval at which decisions are folded.
             time.sleep(SETTLING)
             if self.processor_seconds() - before <= IDLE * SETTLING:
                 return
@@ -147,6 +152,12 @@ def _children(process: int) -> list[int]:
 
 
 def _serve(application: str, folder: Path, port: int, workers: int) -> None:
+    os.environ["KEYSTEWARD_DATA_DIR"] = str(folder)
+    with folding_process(settings_of(folder)) if application in OURS else nullcontext():
+        _run(application, folder, port, workers)
+
+
+def _run(application: str, folder: Path, port: int, workers: int) -> None:
     Granian(
         "measured",
         address="127.0.0.1",

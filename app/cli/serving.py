@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 import sys
-from typing import Any
 
 import click
 from granian import Granian
@@ -20,9 +18,10 @@ from app.cli.failures import Unable, told_in_one_line
 from app.cli.first_start import as_json, as_text, found_default_tenant, issue_new_tokens
 from app.cli.installation import open_installation
 from app.cli.listening import listening_address
+from app.folding_process import folding_process
+from app.log_lines import log_configuration
 from app.scim.provider import load_provider
 from app.settings import Settings
-from app.store.secrets import redacted
 from app.worker import load
 
 # How many seconds a worker gets to finish its requests when the server is told to stop.
@@ -43,7 +42,8 @@ def serve() -> None:
     if tokens is not None:
         click.echo(as_text(tokens, settings.root_url))
     click.echo(f"Keysteward serves {settings.root_url}")
-    _run(settings, address)
+    with folding_process(settings):
+        _run(settings, address)
 
 
 @click.command()
@@ -90,20 +90,6 @@ def settings(as_program: bool) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-class WithoutThreadAdvice(logging.Filter):
-    """Drops granian's advice to run no more threads than processors: ours wait for the database."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "Python threads" not in record.getMessage()
-
-
-class WithoutSecrets(logging.Formatter):
-    """Writes a line, and what went wrong, without the secrets that somebody sent where none belongs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redacted(super().format(record))
-
-
 def _run(settings: Settings, address: str) -> None:
     """Serve until told to stop; requests that are being served then are finished."""
     Granian(
@@ -117,32 +103,8 @@ def _run(settings: Settings, address: str) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE,
         log_level=_log_level_of_server(settings.log_level),
-        log_dictconfig=_logging(settings.log_level),
+        log_dictconfig=log_configuration(settings.log_level),
     ).serve(target_loader=load, wrap_loader=False)
-
-
-def _logging(level: str) -> dict[str, Any]:
-    """Return the configuration of all logging, of the server and its workers: lines on stderr."""
-    return {
-        "formatters": {
-            "line": {
-                "()": "app.cli.serving.WithoutSecrets",
-                "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-            }
-        },
-        "filters": {"advice": {"()": "app.cli.serving.WithoutThreadAdvice"}},
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stderr",
-                "formatter": "line",
-                "filters": ["advice"],
-            }
-        },
-        "root": {"handlers": ["stderr"], "level": level.upper()},
-        # The server sets the level of its own logger.
-        "loggers": {"_granian": {"handlers": ["stderr"], "propagate": False}},
-    }
 
 
 def _log_level_of_server(level: str) -> LogLevels:

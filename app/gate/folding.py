@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,9 +24,15 @@ from app.store.unit_of_work import Store
 log = logging.getLogger(__name__)
 
 INTERVAL: Final = 1.0
-"""How often, in seconds, a node folds. Each time costs SQLite's readers what they keep in memory."""
+"""How often, in seconds, a node folds."""
 
-MOST_BYTES: Final = 4 * 1024 * 1024
+MANY: Final = 1_000
+"""After so many decisions at once, a node folds only when :data:`PAUSE` is over."""
+
+PAUSE: Final = 5.0
+"""In seconds. Each time costs SQLite's readers all that they keep, so much traffic is folded less often."""
+
+MOST_BYTES: Final = 16 * 1024 * 1024
 """How much of the spool one round folds."""
 
 ALL: Final = ""
@@ -59,11 +66,12 @@ class Folding:
 
     def run(self) -> None:
         """Fold what there is and what comes, whenever it is for this process to do so, until told to stop."""
+        due_at = 0.0
         while not self._stopping.wait(INTERVAL):
             try:
                 self._spool.tend()
-                if self._spool.claim_folding():
-                    self.fold_all()
+                if time.monotonic() >= due_at and self._spool.claim_folding() and self.fold_all() >= MANY:
+                    due_at = time.monotonic() + PAUSE
             except Exception:
                 log.exception("decisions were not folded; it is tried again")
         self._spool.give_up_folding()

@@ -88,14 +88,15 @@ class Spool:
     """The folder of the segments of one node, which its worker processes share.
 
     :param most_bytes: how large all segments together may become; nothing is appended then until some went.
+    :param claim: what :meth:`hand_over_folding` of another process returned.
     """
 
-    def __init__(self, folder: Path, *, most_bytes: int) -> None:
+    def __init__(self, folder: Path, *, most_bytes: int, claim: int | None = None) -> None:
         self.folder = folder
         self._most_bytes = most_bytes
         self._segment: _Segment | None = None
         self._full = False
-        self._claim: int | None = None
+        self._claim = claim
         self._node: str | None = None
         self._writing = threading.Lock()
 
@@ -116,10 +117,12 @@ class Spool:
                 self._leave()
 
     def tend(self) -> None:
-        """Leave a segment that is old or was removed, and see whether the spool is full.
+        """Write to the disk, leave a segment that is old or was removed, and see whether the spool is full.
 
-        To be called every second; so by that much the spool may outgrow its size.
+        To be called every second: a power failure takes no more than was written since, and by no more may
+        the spool outgrow its size.
         """
+        self._synchronise()
         with self._writing:
             segment = self._segment
             if segment is not None and (
@@ -160,6 +163,14 @@ class Spool:
             self._claim = descriptor
         return True
 
+    def hand_over_folding(self) -> int:
+        """Return the descriptor that makes a process that inherits it the one that folds.
+
+        To be called when this process is the one; then it gives folding up, and the other has it.
+        """
+        assert self._claim is not None
+        return self._claim
+
     def give_up_folding(self) -> None:
         """Let another process fold."""
         if self._claim is not None:
@@ -180,6 +191,17 @@ class Spool:
                 hidden.unlink()
             self._node = path.read_text(encoding="ascii")
         return self._node
+
+    def _synchronise(self) -> None:
+        with self._writing:
+            if self._segment is None:
+                return
+            # Another one of the same file: threads that write need not wait for the disk, and may leave it.
+            descriptor = os.dup(self._segment.descriptor)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _succeeded(self, length: int) -> _Segment:
         """Leave the segment that there is, and return a new one with room for so many bytes."""

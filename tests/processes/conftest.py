@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import pytest
 
 from app.cli.first_start import as_json, found_default_tenant
@@ -32,6 +34,25 @@ def free_port() -> int:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def folding_of(server: int) -> list[psutil.Process]:
+    """Return the processes of a server that do nothing but fold."""
+    return [each for each, folds in _living(server).items() if folds]
+
+
+def workers_of(server: int) -> list[psutil.Process]:
+    """Return the worker processes of a server."""
+    return [each for each, folds in _living(server).items() if not folds]
+
+
+def _living(server: int) -> dict[psutil.Process, bool]:
+    """Return the processes that a server began and that have not ended, each with whether it folds."""
+    found = {}
+    for each in psutil.Process(server).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found[each] = "app.folding_process" in each.cmdline()
+    return found
 
 
 @dataclass
@@ -71,6 +92,14 @@ class LiveServer:
             except httpx2.TransportError:
                 time.sleep(0.05)
         raise AssertionError("the server did not come up")
+
+    def workers(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return workers_of(self.process.pid)
+
+    def folding(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return folding_of(self.process.pid)
 
     def kill(self) -> None:
         """End all of its processes as a power cut would."""

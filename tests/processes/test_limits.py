@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import httpx2
-import psutil
 import pytest
 
 from tests.processes.conftest import LiveServer
@@ -49,21 +48,16 @@ def said(nodes: Sequence[LiveServer], secret: str, count: int) -> tuple[Counter[
     return Counter(word for word, _ in found), {process for _, process in found}
 
 
-def workers(server: LiveServer) -> list[psutil.Process]:
-    assert server.process is not None
-    return psutil.Process(server.process.pid).children()
-
-
 def kill_worker(server: LiveServer) -> None:
     """End one of a server's worker processes without a warning, and wait until another is there."""
-    before = workers(server)
+    before = server.workers()
     before[0].kill()
     before[0].wait()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(httpx2.TransportError):
             httpx2.get(f"{server.root}/readyz")
-            if len(workers(server)) == len(before):
+            if len(server.workers()) == len(before):
                 return
         time.sleep(0.02)
     raise AssertionError("no worker came in the place of one that was killed")

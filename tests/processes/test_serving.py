@@ -21,6 +21,7 @@ from app.access.tenants import list_tenants
 from app.settings import SETTINGS, Settings
 from app.store.engine import create_engine
 from app.store.unit_of_work import Store
+from tests.processes.conftest import workers_of
 
 KEYSTEWARD = [sys.executable, "-m", "app.cli"]
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -94,8 +95,7 @@ class Server:
             time.sleep(0.02)
 
     def workers(self) -> set[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return {int(child) for child in children.read_text().split()}
+        return {each.pid for each in workers_of(self.process.pid)}
 
     def stop(self) -> tuple[int, str]:
         """Tell it to stop; return its exit code and what it said on stderr."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -51,14 +48,6 @@ class Caller(threading.Thread):
                     self.seen[answer.headers["X-Auth-Decision-Id"]] = (holder.key_id, outcome)
                     if len(self.seen) >= 100:
                         self.enough.set()
-
-
-def workers_of(server: LiveServer) -> list[int]:
-    assert server.process is not None
-    listed = subprocess.run(
-        ["pgrep", "--parent", str(server.process.pid)], capture_output=True, text=True, check=True
-    )
-    return [int(each) for each in listed.stdout.split()]
 
 
 def second_node(first: LiveServer) -> LiveServer:
@@ -124,7 +113,8 @@ def test_counts_are_what_clients_saw(
     for caller in callers:
         assert caller.enough.wait(60)
         caller.enough.clear()
-    os.kill(workers_of(first)[0], signal.SIGKILL)
+    first.workers()[0].kill()
+    first.folding()[0].kill()
     for caller in callers[:2]:
         caller.stopping.set()
         caller.join()
