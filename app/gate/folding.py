@@ -32,7 +32,7 @@ MANY: Final = 1_000
 PAUSE: Final = 5.0
 """In seconds. Each time costs SQLite's readers all that they keep, so much traffic is folded less often."""
 
-MOST_BYTES: Final = 16 * 1024 * 1024
+MOST_BYTES: Final = 32 * 1024 * 1024
 """How much of the spool one round folds."""
 
 ALL: Final = ""
