@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from app.access.credentials import Credential, credential_statement, opened_credential, parse_token
 from app.gate.decision import Allow, Call, Deny, Right, answer
-from app.gate.lookup import Known, key_statement, opened_key
+from app.gate.lookup import Known, key_statement, opened_key, same_key
 from app.store.peppers import Held, Peppers
 from app.store.prepared_reads import Prepared, PreparedReads
 from app.store.secrets import SecretMalformed, parse
@@ -68,6 +68,14 @@ class Passage:
     def decide(self, call: Call, now: int) -> Allow | Deny:
         """Decide as :func:`app.gate.decision.decide` does, between ``since`` and ``until``."""
         return answer(self.known.holding, self.held, call, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of a key, and the rows that say so: of the same rows the same is known."""
+
+    rows: Sequence[Any]
+    known: Known
 
 
 class Current:
@@ -131,7 +139,8 @@ class Current:
         held = self._peppers.held()
         state = self._state
         if state is None or version is None or state.version != version or state.held is not held:
-            state = self._state = State(version, held, self._reads, self._statements)
+            before = state.opened if state is not None and state.held is held else {}
+            state = self._state = State(version, held, self._reads, self._statements, before)
         return state
 
 
@@ -148,13 +157,15 @@ class State:
         held: Held,
         reads: PreparedReads,
         statements: tuple[Prepared, Prepared],
+        before: Mapping[bytes, Opened],
     ) -> None:
         self.version: Final = version
         self.held: Final = held
         self._reads = reads
         self._of_credential, self._of_key = statements
         self._gateways: dict[bytes, Gateway] = {}
-        self._keys: dict[bytes, Known] = {}
+        self._before = before
+        self.opened: Final[dict[bytes, Opened]] = {}
         self.passages: Final[dict[bytes, Passage]] = {}
 
     def gateway(self, presented: Presented) -> Gateway | None:
@@ -183,16 +194,19 @@ class State:
         :raises PepperMissing: when the key's digest is under a pepper that is not at hand.
         :raises StoreUnavailable: when the database does not answer.
         """
-        kept = self._keys.get(presented.mark)
+        kept = self.opened.get(presented.mark)
         if kept is not None:
-            return kept if kept.holding.tenant_id == tenant_id else None
+            return kept.known if kept.known.holding.tenant_id == tenant_id else None
         secret = parse(_plain(presented.text))
         rows = self._reads.rows(self._of_key, secret_id=secret.id, tenant_id=tenant_id)
-        opened = opened_key(rows, self.held, secret)
-        if opened is None:
-            return None
-        self.keep(self._keys, presented.mark, opened)
-        return opened
+        before = self._before.get(presented.mark)
+        if before is not None and same_key(before.rows, rows):
+            known: Known | None = Known(before.known.holding, rows[0].last_write_at, before.known.move)
+        else:
+            known = opened_key(rows, self.held, secret)
+        if known is not None:
+            self.keep(self.opened, presented.mark, Opened(rows, known))
+        return known
 
     def keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
         """Keep something under a mark, if anything can tell until when it is so."""

@@ -125,6 +125,20 @@ def opened_key(rows: Sequence[Any], held: Held, presented: Secret) -> Known | No
     return Known(holding_of(first, rows), first.last_write_at, move)
 
 
+def same_key(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Say whether rows of :func:`key_statement` say the same of a key, whenever its tenant was written to."""
+    place = _last_write_place()
+    return len(one) == len(other) > 0 and all(
+        each[:place] == another[:place] and each[place + 1 :] == another[place + 1 :]
+        for each, another in zip(one, other, strict=True)
+    )
+
+
+@cache
+def _last_write_place() -> int:
+    return list(key_statement().exported_columns.keys()).index(tenant.c.last_write_at.name)
+
+
 def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
     """Return what rows of :func:`with_rights` say of one key; ``first`` is the first of them."""
     rights: dict[str, Any] = {}
