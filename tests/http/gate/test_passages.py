@@ -109,6 +109,17 @@ def test_a_clock_that_is_set_back_before_the_first_day(kept: Kept) -> None:
     assert kept.still(first_day, key) == "allow"
 
 
+def test_a_clock_that_is_set_back_before_a_write_that_left_the_key_as_it_was(kept: Kept) -> None:
+    tenant = kept.asking.tenant
+    key = held(tenant)
+    bound(tenant, "accessEndsAt", NOW + 30 * SECOND)
+    kept.keep(NOW + SECOND, key)
+    kept.clock(NOW + 40 * SECOND)
+    tenant.user("bob")
+    # No reader takes a moment before the last write.
+    assert kept.at(NOW + 2 * SECOND, key) == "access_ended"
+
+
 def test_the_use_of_a_gateway_is_noted_each_minute(kept: Kept) -> None:
     tenant = kept.asking.tenant
     key = held(tenant)
