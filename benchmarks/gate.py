@@ -20,6 +20,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from app.gate.folding import INTERVAL, PAUSE
 from app.store.secrets import mint
 from benchmarks import peers
 from benchmarks.load import Load
@@ -27,6 +28,9 @@ from benchmarks.scene import Scene, build, copied, decisions_recorded
 from benchmarks.servers import Server
 
 PEOPLE: Final = 200
+
+LASTING: Final = PAUSE + INTERVAL
+"""In seconds: so long that what was decided is folded at least once meanwhile."""
 
 EMPTY: Final = "empty WSGI callable"
 EMPTY_FLASK: Final = "empty Flask view"
@@ -71,6 +75,7 @@ class Result:
 
     name: str
     workers: int
+    threads: int
     rates: list[float]
     rate: float
     microseconds: float
@@ -79,7 +84,12 @@ class Result:
 
 
 def measure(
-    workers: int, rounds: int, seconds: float, contenders: tuple[Contender, ...], people: int = PEOPLE
+    workers: int,
+    threads: int,
+    rounds: int,
+    seconds: float,
+    contenders: tuple[Contender, ...],
+    people: int = PEOPLE,
 ) -> dict[str, Result]:
     """Measure contenders side by side; :data:`EMPTY` and :data:`EMPTY_FLASK` must be among them.
 
@@ -98,7 +108,7 @@ def measure(
             else:
                 copied(root / "scene", folders[application])
         rounds_of = _Rounds(contenders, load, asked)
-        servers = {each: Server(each, folder, workers) for each, folder in folders.items()}
+        servers = {each: Server(each, folder, workers, threads) for each, folder in folders.items()}
         try:
             for server in servers.values():
                 server.wait()
@@ -115,7 +125,7 @@ def measure(
             recorded = decisions_recorded(folders[application])
             if recorded < answers:
                 raise RuntimeError(f"{application} gave {answers} answers and recorded {recorded}")
-    return {each.name: rounds_of.result(each, workers) for each in contenders}
+    return {each.name: rounds_of.result(each, workers, threads) for each in contenders}
 
 
 class _Rounds:
@@ -148,11 +158,12 @@ class _Rounds:
                 self._spent[each.name] += round((server.processor_seconds() - before) * 1e6)
                 self._answered[each.name] += answers
 
-    def result(self, contender: Contender, workers: int) -> Result:
+    def result(self, contender: Contender, workers: int, threads: int) -> Result:
         rates = self._rates[contender.name]
         return Result(
             contender.name,
             workers,
+            threads,
             [round(rate) for rate in rates],
             round(median(rates)),
             round(self._spent[contender.name] / self._answered[contender.name], 1),
@@ -191,23 +202,38 @@ def _request(credentials: str) -> bytes:
 
 @click.command()
 @click.option("--workers", default=[1, 2], multiple=True, help="Worker processes; give it several times.")
-@click.option("--rounds", default=7, help="Rounds that count.")
-@click.option("--seconds", default=2.0, help="How long each round of each contender lasts.")
+@click.option("--threads", default=[8], multiple=True, help="Threads of each; give it several times.")
+@click.option("--rounds", default=5, help="Rounds that count.")
+@click.option("--seconds", default=LASTING, help="How long each round of each contender lasts.")
 @click.option("--peers/--no-peers", "with_peers", default=True, help="Whether others are measured as well.")
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the results to a file as well.")
-def main(workers: tuple[int, ...], rounds: int, seconds: float, with_peers: bool, path: Path | None) -> None:
+def main(
+    workers: tuple[int, ...],
+    threads: tuple[int, ...],
+    rounds: int,
+    seconds: float,
+    with_peers: bool,
+    path: Path | None,
+) -> None:
     """Measure the gate beside an empty server and beside other people's checks of API keys."""
     if with_peers and (missing := peers.missing()):
         raise click.ClickException(
             f"not installed: {', '.join(missing)}; `make benchmark` installs them, --no-peers leaves them out"
         )
     contenders = (*OURS, *PEERS) if with_peers else OURS
-    results = [each for count in workers for each in measure(count, rounds, seconds, contenders).values()]
-    table = Table("", "workers", "requests/s", "of empty WSGI", "of empty Flask", "server µs/request")
+    results = [
+        each
+        for count in workers
+        for each_has in threads
+        for each in measure(count, each_has, rounds, seconds, contenders).values()
+    ]
+    measured = ("requests/s", "of empty WSGI", "of empty Flask", "server µs/request")
+    table = Table("", "workers", "threads", *measured)
     for each in results:
         table.add_row(
             each.name,
             str(each.workers),
+            str(each.threads),
             f"{each.rate:,.0f}",
             f"{each.of_empty:.0%}",
             f"{each.of_flask:.2f} x",

@@ -28,8 +28,6 @@ from benchmarks.scene import settings_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-THREADS: Final = 8
-
 SETTLING: Final = PAUSE + INTERVAL + 0.2
 """In seconds: longer than what was decided waits to be folded."""
 
@@ -85,12 +83,12 @@ APPLICATIONS: Final[dict[str, Callable[[Path], WSGIApplication]]] = {
 class Server:
     """A running server of one of the applications."""
 
-    def __init__(self, application: str, folder: Path, workers: int) -> None:
+    def __init__(self, application: str, folder: Path, workers: int, threads: int) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: Final = int(probe.getsockname()[1])
         command = [sys.executable, "-m", "benchmarks.servers", application, str(folder)]
-        self._process = subprocess.Popen([*command, str(self.port), str(workers)])
+        self._process = subprocess.Popen([*command, str(self.port), str(workers), str(threads)])
         self._workers = workers
 
     def wait(self) -> None:
@@ -151,24 +149,24 @@ def _children(process: int) -> list[int]:
     ]
 
 
-def _serve(application: str, folder: Path, port: int, workers: int) -> None:
+def _serve(application: str, folder: Path, port: int, workers: int, threads: int) -> None:
     os.environ["KEYSTEWARD_DATA_DIR"] = str(folder)
     with folding_process(settings_of(folder)) if application in OURS else nullcontext():
-        _run(application, folder, port, workers)
+        _run(application, folder, port, workers, threads)
 
 
-def _run(application: str, folder: Path, port: int, workers: int) -> None:
+def _run(application: str, folder: Path, port: int, workers: int, threads: int) -> None:
     Granian(
         "measured",
         address="127.0.0.1",
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=THREADS,
+        blocking_threads=threads,
         websockets=False,
         log_level=LogLevels.error,
     ).serve(target_loader=lambda: APPLICATIONS[application](folder), wrap_loader=False)
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    _serve(sys.argv[1], Path(sys.argv[2]), *(int(each) for each in sys.argv[3:6]))

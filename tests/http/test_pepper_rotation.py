@@ -139,6 +139,8 @@ def test_what_is_under_which_pepper_is_counted(tenant: Tenant, path: Path, key: 
 def test_a_move_that_fails_changes_nothing(
     tenant: Tenant, path: Path, key: Key, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # The use of the gateway is noted, so the move is all that there is to write.
+    assert tenant.verify(key) == "allow"
     version = pepper_of(tenant, key)
     add_pepper(path)
     afterwards = tenant.flask.extensions[AFTERWARDS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -135,6 +136,15 @@ class LiveServer:
             headers={"X-Gate-Authorization": f"Bearer {self.credentials['gate']['token']}"},
             timeout=60,
         )
+
+
+def on_the_same_folder(first: LiveServer, **settings: str) -> LiveServer:
+    """Return another server with the data folder of the first, not started yet."""
+    port = free_port()
+    root = f"http://127.0.0.1:{port}"
+    changed = {"KEYSTEWARD_PORT": str(port), "KEYSTEWARD_PUBLIC_URL": root, **settings}
+    credentials = json.loads(json.dumps(first.credentials).replace(first.root, root))
+    return LiveServer({**first.environment, **changed}, credentials)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import psutil
 import pytest
 
 from app.gate.folding import INTERVAL
-from tests.processes.conftest import LiveServer, bearer, free_port
+from tests.processes.conftest import LiveServer, bearer, on_the_same_folder
 from tests.processes.directory_of_people import Holder, populate
 
 PATIENCE = 60.0
@@ -24,15 +23,6 @@ def populated(server: LiveServer) -> Holder:
     with server.scim() as scim, server.operator() as operator:
         (holder,) = populate(scim, operator, 1)
     return holder
-
-
-def beside(first: LiveServer) -> LiveServer:
-    """Return another server on the same folder."""
-    port = free_port()
-    root = f"http://127.0.0.1:{port}"
-    changed = {"KEYSTEWARD_PORT": str(port), "KEYSTEWARD_PUBLIC_URL": root}
-    credentials = json.loads(json.dumps(first.credentials).replace(first.root, root))
-    return LiveServer({**first.environment, **changed}, credentials)
 
 
 def until(happened: Callable[[], Any], what: str) -> None:
@@ -115,7 +105,7 @@ def test_of_two_servers_on_one_folder_one_has_it(
 ) -> None:
     first = new_server()
     holder = populated(first)
-    second = beside(first)
+    second = on_the_same_folder(first)
     request.addfinalizer(second.stop)
     second.start()
     assert [len(each.folding()) for each in (first, second)] == [1, 0]

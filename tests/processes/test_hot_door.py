@@ -14,7 +14,7 @@ to 0.3.
 
 def test_the_hot_door_is_not_much_slower_than_an_empty_view() -> None:
     contenders = tuple(each for each in OURS if each.name in (EMPTY, EMPTY_FLASK, DOOR))
-    results = measure(1, 3, 0.4, contenders, people=20)
+    results = measure(1, 8, 2, 0.4, contenders, people=20)
     for each in results.values():
         print(each)
     door, flask = results[DOOR], results[EMPTY_FLASK]

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from conformance.deadline.routes import ROUTES
-from tests.processes.conftest import LiveServer
+from tests.processes.conftest import LiveServer, on_the_same_folder
 from tests.processes.deadline_run import DeadlineRun, run_deadline
 
 
@@ -33,10 +33,14 @@ def assert_none_late(run: DeadlineRun, withdrawals: int, nodes: int) -> None:
 
 
 def test_no_verification_that_starts_after_the_answer_is_accepted(
-    new_server: Callable[..., LiveServer], tmp_path: Path
+    new_server: Callable[..., LiveServer], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     server = new_server(KEYSTEWARD_WORKERS="2")
-    assert_none_late(run_deadline(tmp_path, server, withdrawals=48, workers=3), 48, 1)
+    alone = on_the_same_folder(server, KEYSTEWARD_WORKERS="1", KEYSTEWARD_THREADS="1")
+    request.addfinalizer(alone.stop)
+    alone.start()
+    run = run_deadline(tmp_path, server, server.root, alone.root, withdrawals=48, workers=3)
+    assert_none_late(run, 48, 2)
 
 
 def test_the_same_with_postgresql_on_two_nodes(
