@@ -117,12 +117,11 @@ class Spool:
                 self._leave()
 
     def tend(self) -> None:
-        """Write to the disk, leave a segment that is old or was removed, and see whether the spool is full.
+        """Leave a segment that is old or was removed, see whether the spool is full, and write to the disk.
 
-        To be called every second: a power failure takes no more than was written since, and by no more may
-        the spool outgrow its size.
+        To be called every second: by no more than was appended since may the spool outgrow its size, and no
+        more may a power failure take.
         """
-        self._synchronise()
         with self._writing:
             segment = self._segment
             if segment is not None and (
@@ -131,6 +130,7 @@ class Spool:
             ):
                 self._leave()
         self._full = sum(size for _, size in self.sizes()) >= self._most_bytes
+        self._synchronise()
 
     def sizes(self) -> list[tuple[Path, int]]:
         """Return the segments, the oldest first, and how many bytes are written in each."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -241,6 +243,48 @@ def test_one_process_of_a_node_folds_and_another_takes_over(spool: Spool) -> Non
     assert other.claim_folding()
     other.give_up_folding()
     assert other.node() == spool.node()
+
+
+def test_after_much_was_folded_the_next_time_waits(
+    spool: Spool, folding: Folding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding_module, "INTERVAL", 0.001)
+    monkeypatch.setattr(folding_module, "MANY", 3)
+    monkeypatch.setattr(folding_module, "PAUSE", 10**6)
+    ticks: Queue[None] = Queue()
+    tend, folded = spool.tend, []
+
+    def fold_all() -> int:
+        folded.append(len(folded))
+        return folded[-1]
+
+    monkeypatch.setattr(folding, "fold_all", fold_all)
+    monkeypatch.setattr(spool, "tend", lambda: ticks.put(tend()))
+    thread = folding.start()
+    for _ in range(30):
+        ticks.get(timeout=60)
+    folding.stop()
+    thread.join()
+    assert folded == [0, 1, 2, 3]
+
+
+def test_what_is_appended_is_written_to_the_disk_at_the_next_tick(
+    new_tenant: str, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    synchronise = os.fdatasync
+
+    def noted(descriptor: int) -> None:
+        synchronise(descriptor)
+        written.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
+    spool.tend()
+    assert written == []
+    record(spool, verification(new_tenant))
+    spool.tend()
+    ((segment, _),) = spool.sizes()
+    assert written == [segment.stat().st_ino]
 
 
 def test_much_is_folded_in_rounds(
