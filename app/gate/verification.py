@@ -211,7 +211,7 @@ class Gate:
         except ClockAbsurd:
             return Deny(Reason.CLOCK_ABSURD)
         credential = gateway.credential
-        if not _opens(credential, now):
+        if SCOPE not in credential.scopes or credential.ended(now) is not None:
             return Deny(Reason.GATE_UNAUTHENTICATED)
         self._afterwards.note_gateway(credential, now)
         return credential
@@ -288,21 +288,12 @@ class Gate:
         return Verdict(identifier, decision)
 
 
-def _opens(credential: Credential, now: int) -> bool:
-    return SCOPE in credential.scopes and credential.ended(now) is None
-
-
 def _passage(gateway: Gateway, known: Known) -> Passage:
-    """Return a gateway and a key with the time from now on in which the call alone decides."""
+    """Return a gateway that is admitted now, and a key, with the time in which the call alone decides."""
     credential, holding = gateway.credential, known.holding
     now = moment_after(known.last_write_at)
     held = standing(holding, now)
-    if (
-        isinstance(held, Deny)
-        or any(right.said.limited for right in held)
-        or known.move is not None
-        or not _opens(credential, now)
-    ):
+    if isinstance(held, Deny) or any(right.said.limited for right in held) or known.move is not None:
         return Passage(gateway, known, (), now, now)
     until = min(stands_until(holding, now), credential.expires_at, use_is_due_at(credential))
     return Passage(gateway, known, held, now, until)
