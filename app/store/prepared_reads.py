@@ -198,11 +198,7 @@ class _Sqlite:
 
     def _is_seen(self, opened: _Opened) -> bool:
         """Say whether the file and the database behind a connection were seen well a moment ago."""
-        return (
-            opened.outages == self._outages
-            and not self._outage.lasts
-            and time.monotonic() - opened.looked_at < FILE_LOOKED_AT_EVERY
-        )
+        return opened.outages == self._outages and time.monotonic() - opened.looked_at < FILE_LOOKED_AT_EVERY
 
     def _version(self) -> Hashable:
         opened = self._opened()

@@ -68,6 +68,17 @@ def test_a_key_goes_over_to_the_new_pepper_when_it_is_used(tenant: Tenant, path:
     assert tenant.verify(tenant.key(tenant.keys()[0]["consumer"]["value"], "orders")) == "allow"
 
 
+def test_a_pepper_that_is_dropped_is_missed_at_once(tenant: Tenant, path: Path, key: Key) -> None:
+    version = pepper_of(tenant, key)
+    # The first use leaves that of the gateway to be noted; after that, no commit comes between.
+    for _ in range(2):
+        assert tenant.verify(key) == "allow"
+        assert pepper_of(tenant, key) == version
+    add_pepper(path)
+    drop_pepper(path, version)
+    assert tenant.verify(key) == "pepper_missing"
+
+
 def test_a_pepper_that_is_gone_kills_its_keys_and_says_so(tenant: Tenant, path: Path, key: Key) -> None:
     version = pepper_of(tenant, key)
     # What is kept of it from then is worth nothing without the pepper, though its rows stay as they are.

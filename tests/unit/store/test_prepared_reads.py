@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -86,6 +87,53 @@ def test_the_version_is_read_without_asking_sqlite(
     with sqlite3.connect(path) as other:
         other.execute(INSERT)
     assert reads.version() != before
+
+
+@pytest.fixture
+def inattentive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the file once, for however long a test may take."""
+    monkeypatch.setattr(prepared, "FILE_LOOKED_AT_EVERY", 10**6)
+
+
+@pytest.mark.usefixtures("inattentive")
+def test_a_version_is_current_until_the_next_commit(path: Path, reads: PreparedReads) -> None:
+    version = reads.version()
+    assert reads.is_current(version)
+    assert number(reads) == 0
+    assert reads.is_current(version)
+    with sqlite3.connect(path) as other:
+        other.execute(INSERT)
+    assert not reads.is_current(version)
+    assert reads.is_current(reads.version())
+    assert not reads.is_current(None)
+
+
+@pytest.mark.usefixtures("inattentive")
+def test_a_version_of_another_file_is_not_current(path: Path, reads: PreparedReads) -> None:
+    with closing(sqlite3.connect(path)) as kept:
+        kept.execute("SELECT * FROM thing")
+        version = reads.version()
+        copies = [path.with_name(f"copy.sqlite3{suffix}") for suffix in ("", "-wal", "-shm")]
+        for copy in copies:
+            shutil.copy(path.with_name(copy.name.replace("copy.sqlite3", path.name)), copy)
+        other = prepared_reads(create_engine(f"sqlite:///{copies[0]}"))
+        other.version()
+        assert not other.is_current(version)
+
+
+@pytest.mark.usefixtures("inattentive")
+def test_after_an_outage_that_another_thread_met_nothing_is_current(path: Path, reads: PreparedReads) -> None:
+    version = reads.version()
+    away = path.with_name("away")
+    with ThreadPoolExecutor(1) as another:
+        assert not another.submit(reads.is_current, version).result()
+        path.rename(away)
+        with pytest.raises(StoreUnavailable):
+            another.submit(reads.version).result()
+        away.rename(path)
+    assert not reads.is_current(version)
+    assert reads.version() != version
+    assert not reads.is_current(version)
 
 
 @pytest.mark.usefixtures("attentive")
