@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from app.gate.recorder import SpoolRecorder, Verification, encoded
 from app.gate.spool import Spool
 from app.gate.tally import network_of
 from app.gate.usage_rows import MOST_NETWORKS
-from app.keys.decisions import unpacked
+from app.keys.decisions import packed, unpacked
 from app.store.tables import decision_batch, event, key_network, key_usage, key_usage_day, spool_progress
 from app.store.unit_of_work import Store, new_id
 from tests.unit.gate.verifications import AT, recorded, verification
@@ -361,3 +362,9 @@ def test_what_is_recorded_is_what_is_kept_to_the_byte(
     folding.fold_all()
     (batch,) = rows(shared_store, decision_batch, new_tenant)
     assert unpacked(batch["records"]) == encoded(one) + b"\n"
+
+
+def test_a_batch_is_read_in_either_form() -> None:
+    lines = b'{"id":"1"}\n{"id":"2"}\n'
+    assert packed(lines).startswith(b"\x28\xb5\x2f\xfd")
+    assert unpacked(packed(lines)) == unpacked(zlib.compress(lines)) == lines
