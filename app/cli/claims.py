@@ -12,6 +12,7 @@ import click
 
 from app.cli.durations import seconds
 from app.cli.failures import Unable
+from app.cli.keys import key
 from app.cli.printing import print_json, time
 from app.cli.tenancy import Work, json_option, tenant_option, writing
 from app.keys.claims import DEFAULT_LIFETIME, LONGEST_LIFETIME
@@ -24,7 +25,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _SECOND = 1_000_000
 
 
-@click.command()
+@key.command()
 @click.argument("key_id", metavar="KEY")
 @click.option("--to", "recipient", type=_FILE, help="File with a public JWK: the secret is encrypted to it.")
 @click.option("--out", type=_FILE, help="New file for what is handed out, which only its owner can read.")
@@ -53,7 +54,7 @@ def claim(
         click.echo(text)
 
 
-@click.command("claim-link")
+@key.command("claim-link")
 @click.argument("key_id", metavar="KEY")
 @click.option(
     "--expires-in",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from click import Context
+
 from app.cli import main
 from app.gate.reasons import DEAD
 from app.gate.usage_rows import MOST_NETWORKS
@@ -32,7 +34,9 @@ def test_the_commands_and_options_that_are_named_exist() -> None:
     named = re.findall(r"`keysteward ([a-z-]+)([^`]*)`", TEXT)
     assert len(named) >= 5
     for name, rest in named:
-        options = {option for each in main.commands[name].params for option in each.opts}
+        command = main.get_command(Context(main), name)
+        assert command is not None
+        options = {option for each in command.params for option in each.opts}
         assert set(re.findall(r"--[a-z]+", rest)) <= options
 
 
