@@ -158,7 +158,7 @@ def create_app(settings: Settings) -> Flask:
     flask.register_blueprint(openapi.blueprint())
     afterwards = Afterwards(store)
     flask.extensions[AFTERWARDS] = afterwards
-    spool = Spool(settings.data_dir / "spool", most_bytes=settings.spool_megabytes * 1_000_000)
+    spool = Spool(settings.spool_folder, most_bytes=settings.spool_bytes)
     flask.extensions[FOLDING] = Folding(store, spool)
     flask.register_blueprint(usage_face.blueprint(store, protector.acquire))
     flask.register_blueprint(metrics.blueprint(store, spool, settings.metrics_token))

@@ -30,10 +30,15 @@ def folding_process(settings: Settings) -> Iterator[None]:
     """Have a process of its own fold for this node while what is enclosed serves.
 
     It lives as long as this process or one that was forked from it, however they end. Where another process
-    of the node folds already, none is started.
+    of the node folds already, or the spool cannot be had, none is started.
     """
-    spool = _spool(settings)
-    if not spool.claim_folding():
+    spool = Spool(settings.spool_folder, most_bytes=settings.spool_bytes)
+    try:
+        is_claimed = spool.claim_folding()
+    except OSError:
+        # The gate denies then, and its workers say why.
+        is_claimed = False
+    if not is_claimed:
         yield
         return
     claim = spool.hand_over_folding()
@@ -59,16 +64,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = Settings.from_environment()
     logging.config.dictConfig({"version": 1, **log_configuration(settings.log_level)})
-    folding = Folding(Store(create_engine(settings.database_url)), _spool(settings, int(sys.argv[1])))
+    spool = Spool(settings.spool_folder, most_bytes=settings.spool_bytes, claim=int(sys.argv[1]))
+    folding = Folding(Store(create_engine(settings.database_url)), spool)
     thread = folding.start()
     sys.stdin.buffer.read()
     folding.stop()
     thread.join()
-
-
-def _spool(settings: Settings, claim: int | None = None) -> Spool:
-    most_bytes = settings.spool_megabytes * 1_000_000
-    return Spool(settings.data_dir / "spool", most_bytes=most_bytes, claim=claim)
 
 
 if __name__ == "__main__":

@@ -337,6 +337,16 @@ class Settings:
         return self.data_dir / "peppers.json"
 
     @property
+    def spool_folder(self) -> Path:
+        """Where decisions are until they are in the database."""
+        return self.data_dir / "spool"
+
+    @property
+    def spool_bytes(self) -> int:
+        """How large the spool may become."""
+        return self.spool_megabytes * 1_000_000
+
+    @property
     def login_secrets_folder(self) -> Path:
         """Where the secrets of clients at login providers are kept."""
         return self.login_secrets_dir or self.data_dir / "login-secrets"

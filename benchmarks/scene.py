@@ -83,9 +83,7 @@ def decisions_recorded(folder: Path) -> int:
     """Return how many decisions an installation has written down, those not folded yet included."""
     settings = settings_of(folder)
     store = Store(create_engine(settings.database_url))
-    Folding(
-        store, Spool(settings.data_dir / "spool", most_bytes=settings.spool_megabytes * 1_000_000)
-    ).fold_all()
+    Folding(store, Spool(settings.spool_folder, most_bytes=settings.spool_bytes)).fold_all()
     with store.engine.connect() as connection:
         counted = connection.execute(sa.select(sa.func.sum(decision_batch.c.decisions))).scalar_one()
     store.engine.dispose()

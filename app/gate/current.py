@@ -168,6 +168,11 @@ class State:
         self.opened: Final[dict[bytes, Opened]] = {}
         self.passages: Final[dict[bytes, Passage]] = {}
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept: something can tell until when it is so."""
+        return self.version is not None
+
     def gateway(self, presented: Presented) -> Gateway | None:
         """Return what a gateway's token opens; None for a token that is unknown.
 
@@ -209,8 +214,8 @@ class State:
         return known
 
     def keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
-        """Keep something under a mark, if anything can tell until when it is so."""
-        if self.version is None:
+        """Keep something under a mark, if anything is kept."""
+        if not self.keeps:
             return
         while len(kept) >= MOST_KEPT:
             # Another thread may have been faster.

@@ -148,6 +148,5 @@ def _path(path: str | None) -> str:
     return quoted(redacted_escapes(path)[:LONGEST_PATH])
 
 
-@lru_cache(maxsize=1024)
 def _word(text: str | None) -> str:
     return "null" if text is None else quoted(redacted_escapes(text)[:_LONGEST_WORD])

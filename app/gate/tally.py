@@ -48,9 +48,12 @@ class Record(msgspec.Struct, frozen=True, gc=False, rename=_MEMBERS.get):
 
         :raises RecordUnreadable: when it is none.
         """
+        # What is not counted is not decoded, but it is kept too, and must be readable.
+        if not text.isascii():
+            raise RecordUnreadable
         try:
             return _decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             raise RecordUnreadable from error
 
     @property
@@ -153,10 +156,10 @@ def tally(records: Iterable[tuple[bytes, Record]]) -> dict[str, Tally]:
     """Count decisions, each with the text that it was written down as, by tenant."""
     found: dict[str, Tally] = {}
     for text, record in records:
-        tally = found.get(record.tenant_id)
-        if tally is None:
-            tally = found[record.tenant_id] = Tally(record.at, record.at)
-        tally.add(text, record)
+        of_tenant = found.get(record.tenant_id)
+        if of_tenant is None:
+            of_tenant = found[record.tenant_id] = Tally(record.at, record.at)
+        of_tenant.add(text, record)
     return found
 
 

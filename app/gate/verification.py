@@ -125,7 +125,7 @@ class Gate:
         if isinstance(key, Reason):
             return self._recorded(admitted, Deny(key), call, None, face, started)
         known = self._known(state, admitted, key)
-        if mark is not None and isinstance(known, Known):
+        if mark is not None and state.keeps and isinstance(known, Known):
             # What fails in it fails again, and is said, when the key is judged.
             with suppress(Exception):
                 state.keep(state.passages, mark, _passage(found, known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -75,6 +76,19 @@ def test_a_worker_folds_when_it_has_ended(new_server: Callable[..., LiveServer])
     server.folding()[0].kill()
     after = ask(server, holder)
     until(lambda: {before, after} <= set(recorded(server)), "no worker folded instead")
+
+
+def test_a_spool_that_cannot_be_had_denies_and_does_not_keep_the_server_from_starting(
+    new_server: Callable[..., LiveServer],
+) -> None:
+    server = new_server(start=False)
+    Path(server.environment["KEYSTEWARD_DATA_DIR"], "spool").write_text("no folder")
+    server.start()
+    assert server.folding() == []
+    holder = populated(server)
+    with server.gate() as gate:
+        answer = gate.get("/gate/verify", headers={"Authorization": f"Bearer {holder.secret}"})
+    assert answer.headers["X-Auth-Reason"] == "store_unavailable"
 
 
 def test_it_ends_with_those_that_serve(new_server: Callable[..., LiveServer]) -> None:

@@ -304,6 +304,7 @@ def test_what_cannot_be_folded_stops_nothing(
 ) -> None:
     ids = record(spool, verification(new_tenant))
     spool.append(b"no json")
+    spool.append(encoded(verification(new_tenant, path="/x")).replace(b"/x", b"/\xff"))
     spool.append(b"[1]")
     record(spool, verification("a tenant that the store does not have"))
     ids += record(spool, verification(new_tenant))
