@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from collections import Counter
@@ -14,11 +12,10 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.processes.conftest import LiveServer, bearer, free_port
+from tests.processes.conftest import LiveServer, bearer
 from tests.processes.directory_of_people import Holder, populate
 
 TOKEN = "t" * 32
-PEPPERS = json.dumps({"1": base64.b64encode(b"p" * 32).decode()})
 
 
 class Caller(threading.Thread):
@@ -48,17 +45,6 @@ class Caller(threading.Thread):
                     self.seen[answer.headers["X-Auth-Decision-Id"]] = (holder.key_id, outcome)
                     if len(self.seen) >= 100:
                         self.enough.set()
-
-
-def second_node(first: LiveServer) -> LiveServer:
-    """Return another server on the same database, with a data folder of its own."""
-    port = free_port()
-    changed = {
-        "KEYSTEWARD_DATA_DIR": f"{first.environment['KEYSTEWARD_DATA_DIR']}-second",
-        "KEYSTEWARD_PORT": str(port),
-        "KEYSTEWARD_PUBLIC_URL": f"http://127.0.0.1:{port}",
-    }
-    return LiveServer({**first.environment, **changed}, first.credentials)
 
 
 def metrics(server: LiveServer) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -94,7 +80,7 @@ def all_decisions(server: LiveServer) -> list[dict[str, Any]]:
 def test_counts_are_what_clients_saw(
     database: str, request: pytest.FixtureRequest, new_server: Callable[..., LiveServer]
 ) -> None:
-    settings = {"KEYSTEWARD_METRICS_TOKEN": TOKEN, "KEYSTEWARD_PEPPERS": PEPPERS}
+    settings = {"KEYSTEWARD_METRICS_TOKEN": TOKEN}
     if database == "postgresql":
         settings["KEYSTEWARD_DATABASE_URL"] = request.getfixturevalue("postgresql_url")
     first = new_server(KEYSTEWARD_WORKERS="2", **settings)
@@ -103,9 +89,7 @@ def test_counts_are_what_clients_saw(
         holders = populate(scim, operator, 4)
     callers = [Caller(first, holders) for _ in range(2)]
     if database == "postgresql":
-        second = second_node(first)
-        request.addfinalizer(second.stop)
-        second.start()
+        second = new_server(beside=first, **settings)
         servers.append(second)
         callers.append(Caller(second, holders))
     for caller in callers:
