@@ -37,6 +37,18 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def http_client(**settings: Any) -> httpx2.Client:
+    """Return a client for plain HTTP: it loads no certificates, which would take longer than most answers."""
+    return httpx2.Client(verify=False, **{"timeout": 60, **settings})
+
+
+def answered(url: str) -> int | None:
+    """Return the status that a server answers with; None when it does not answer."""
+    with http_client() as client, contextlib.suppress(httpx2.TransportError):
+        return client.get(url).status_code
+    return None
+
+
 def folding_of(server: int) -> list[psutil.Process]:
     """Return the processes of a server that do nothing but fold."""
     return [each for each, folds in _living(server).items() if folds]
@@ -87,11 +99,9 @@ class LiveServer:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended: {self.log.read_text()}")
-            try:
-                if httpx2.get(f"{self.root}/readyz").status_code == 200:
-                    return
-            except httpx2.TransportError:
-                time.sleep(0.05)
+            if answered(f"{self.root}/readyz") == 200:
+                return
+            time.sleep(0.02)
         raise AssertionError("the server did not come up")
 
     def workers(self) -> list[psutil.Process]:
@@ -117,25 +127,18 @@ class LiveServer:
                 self.kill()
 
     def scim(self) -> httpx2.Client:
-        return httpx2.Client(
-            base_url=self.credentials["scim"]["url"],
-            headers=bearer(self.credentials["scim"]["token"]),
-            timeout=60,
-        )
+        return self._client("scim")
 
     def operator(self) -> httpx2.Client:
-        return httpx2.Client(
-            base_url=self.credentials["operator"]["url"],
-            headers=bearer(self.credentials["operator"]["token"]),
-            timeout=60,
-        )
+        return self._client("operator")
 
     def gate(self) -> httpx2.Client:
-        return httpx2.Client(
-            base_url=self.root,
-            headers={"X-Gate-Authorization": f"Bearer {self.credentials['gate']['token']}"},
-            timeout=60,
-        )
+        token = self.credentials["gate"]["token"]
+        return http_client(base_url=self.root, headers={"X-Gate-Authorization": f"Bearer {token}"})
+
+    def _client(self, face: str) -> httpx2.Client:
+        credentials = self.credentials[face]
+        return http_client(base_url=credentials["url"], headers=bearer(credentials["token"]))
 
 
 def on_the_same_folder(first: LiveServer, **settings: str) -> LiveServer:

@@ -16,10 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 
-from tests.processes.conftest import LiveServer, free_port
+from tests.processes.conftest import LiveServer, answered, free_port
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "gateways.md"
 _SERVED_AT = "http://127.0.0.1:8470"
@@ -139,13 +138,11 @@ def _running(command: list[str], front: str, log: Path) -> Iterator[str]:
         try:
             deadline = time.monotonic() + 30
             while True:
-                try:
-                    httpx2.get(front)
+                if answered(front) is not None:
                     break
-                except httpx2.TransportError:
-                    assert process.poll() is None, log.read_text()
-                    assert time.monotonic() < deadline, log.read_text()
-                    time.sleep(0.05)
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.02)
             yield front
         finally:
             process.terminate()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.keys.decisions import unpacked
 from app.store.engine import create_engine
 from app.store.secrets import PATTERN
-from tests.processes.conftest import LiveServer
+from tests.processes.conftest import LiveServer, http_client
 
 HANDING_OUT = re.compile(
     r"POST /operator/v1/(keys/[^/]+/(claim|rotate|claim-link)|connections|connections/[^/]+/tokens)"
@@ -68,7 +68,7 @@ def _forms(secret: str) -> Iterator[bytes]:
 @contextmanager
 def client(server: LiveServer, planted: Planted, headers: dict[str, str]) -> Iterator[httpx2.Client]:
     hooks: dict[str, list[Callable[..., Any]]] = {"response": [planted.hear]}
-    with httpx2.Client(base_url=server.root, headers=headers, timeout=60, event_hooks=hooks) as made:
+    with http_client(base_url=server.root, headers=headers, event_hooks=hooks) as made:
         yield made
 
 

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from conformance.peers.scim2_server import make_application, serve
-from tests.processes.conftest import KEYSTEWARD, LiveServer, bearer, free_port
+from tests.processes.conftest import KEYSTEWARD, LiveServer, bearer, free_port, http_client
 
 TOKEN = "a-token-that-no-report-may-hold"
 
@@ -29,7 +29,7 @@ class Peer:
 
     @property
     def client(self) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, headers=bearer(TOKEN))
+        return http_client(base_url=self.url, headers=bearer(TOKEN))
 
     def users(self) -> int:
         return int(self.client.get("/Users").json()["totalResults"])

@@ -8,20 +8,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx2
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import ScimPolicy, ScimProvider
 from scim2_tester import Status, check_server
 
-from tests.processes.conftest import LiveServer, bearer
+from tests.processes.conftest import LiveServer
 
 
 def test_scim2_tester_finds_only_success(new_server: Callable[..., LiveServer]) -> None:
     # It waits for nothing, and heeds no Retry-After.
     server = new_server(KEYSTEWARD_CONNECTION_BURST="100000")
-    with httpx2.Client(
-        base_url=server.credentials["scim"]["url"], headers=bearer(server.credentials["scim"]["token"])
-    ) as http:
+    with server.scim() as http:
         # Its model of the configuration is older than RFC 9967, whose securityEvents it would not read.
         reading = ScimPolicy(unknown=ScimPolicy.Unknown.ignore)
         client = SyncSCIMClient(http, provider=ScimProvider(policy=reading))

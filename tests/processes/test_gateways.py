@@ -14,7 +14,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.processes.conftest import LiveServer
+from tests.processes.conftest import LiveServer, http_client
 from tests.processes.directory_of_people import Holder, patch, populate
 from tests.processes.gateways import Gateway, gateway, small_api
 from tests.processes.own_postgresql import OwnPostgresql, own_postgresql
@@ -61,7 +61,7 @@ def test_keys_live_and_die_behind_a_gateway(behind: tuple[LiveServer, Gateway]) 
     with (
         server.scim() as scim,
         server.operator() as operator,
-        httpx2.Client(base_url=started.front, timeout=60) as caller,
+        http_client(base_url=started.front) as caller,
     ):
         leaver, mover, rotating, revoked = populate(scim, operator, 4)
 
@@ -133,7 +133,7 @@ def test_the_gate_is_told_who_calls(behind: tuple[LiveServer, Gateway]) -> None:
     with server.scim() as scim, server.operator() as operator:
         (holder,) = populate(scim, operator, 1)
     forged = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Method": "PUT", "X-Forwarded-Uri": "/admin"}
-    with httpx2.Client(base_url=started.front, timeout=60) as caller:
+    with http_client(base_url=started.front) as caller:
         assert caller.get("/orders?page=2", headers={**bearer(holder.secret), **forged}).status_code == 200
         assert caller.post("/orders", headers=bearer(holder.secret)).status_code == 200
     asked = started.asked[-2]
@@ -166,7 +166,7 @@ def test_nothing_passes_a_gateway_while_the_store_is_down(
         (holder,) = populate(scim, operator, 1)
     with (
         gateway(kind, server, api, tmp_path) as started,
-        httpx2.Client(base_url=started.front, headers=bearer(holder.secret), timeout=60) as caller,
+        http_client(base_url=started.front, headers=bearer(holder.secret)) as caller,
     ):
         assert caller.get("/orders").status_code == 200
         postgresql.kill()

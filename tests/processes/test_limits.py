@@ -6,13 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 
-import httpx2
 import pytest
 
-from tests.processes.conftest import LiveServer
+from tests.processes.conftest import LiveServer, answered
 from tests.processes.directory_of_people import patch, populate
 
 ASKERS = 12
@@ -55,10 +53,8 @@ def kill_worker(server: LiveServer) -> None:
     before[0].wait()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        with suppress(httpx2.TransportError):
-            httpx2.get(f"{server.root}/readyz")
-            if len(server.workers()) == len(before):
-                return
+        if answered(f"{server.root}/readyz") is not None and len(server.workers()) == len(before):
+            return
         time.sleep(0.02)
     raise AssertionError("no worker came in the place of one that was killed")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes.conftest import LiveServer, bearer, free_port
+from tests.processes.conftest import LiveServer, bearer, free_port, http_client
 from tests.processes.directory_of_people import patch, populate
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def application(interface: str, server: LiveServer, folder: Path) -> Iterator[ht
         },
     )
     try:
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with http_client(base_url=f"http://127.0.0.1:{port}") as client:
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 assert process.poll() is None

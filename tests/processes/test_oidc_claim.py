@@ -14,7 +14,7 @@ import pytest
 
 from app.directory.entitlements import ENTITLEMENT_SCHEMA
 from tests.openid_provider import Provider, openid_provider
-from tests.processes.conftest import KEYSTEWARD, LiveServer
+from tests.processes.conftest import KEYSTEWARD, LiveServer, http_client
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
@@ -71,7 +71,7 @@ def test_a_consumer_logs_in_and_claims_and_nothing_of_it_is_logged(
     person = provider.person("ADA@acme.example")
 
     # Session cookies are kept by path and host, as a browser does; each step may meet another worker.
-    with httpx2.Client(base_url=server.root, timeout=60) as browser, provider.logged_in(person):
+    with http_client(base_url=server.root) as browser, provider.logged_in(person):
         start = browser.get("/my/keys")
         (onward,) = re.findall(r'href="([^"]+/my/login/[^"]+)"', start.text)
         listed = browser.get(html.unescape(onward), follow_redirects=True)
@@ -82,7 +82,7 @@ def test_a_consumer_logs_in_and_claims_and_nothing_of_it_is_logged(
         tokens = re.findall(r'name="csrf" value="([^"]+)"', listed.text)
         claimed = browser.post(f"/my/keys/{key['id']}/claim", data={"csrf": tokens[0]})
         by_login = re.findall(r'class="secret">([^<]+)<', claimed.text)[0]
-    with httpx2.Client(base_url=server.root, timeout=60) as browser:
+    with http_client(base_url=server.root) as browser:
         fetched = browser.get(link)
         assert fetched.status_code == 200
         by_link = re.findall(r'class="secret">([^<]+)<', browser.post("/claim", data={"code": link}).text)[0]

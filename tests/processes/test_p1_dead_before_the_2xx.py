@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from conformance.deadline.routes import ROUTES
-from tests.processes.conftest import LiveServer, on_the_same_folder
+from tests.processes.conftest import LiveServer, http_client, on_the_same_folder
 from tests.processes.deadline_run import DeadlineRun, run_deadline
 
 
@@ -84,7 +83,7 @@ def caching_proxy(server: LiveServer) -> Iterator[str]:
         def do_GET(self) -> None:
             key = self.headers["Authorization"]
             if key not in allowed:
-                with httpx2.Client(base_url=server.root) as gate:
+                with http_client(base_url=server.root) as gate:
                     names = ("Authorization", "X-Gate-Authorization")
                     answer = gate.get(self.path, headers={name: self.headers[name] for name in names})
                 if answer.status_code == 200:

@@ -11,10 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.processes.conftest import free_port
+from tests.processes.conftest import answered, free_port
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,11 +54,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str
         while True:
             assert process.poll() is None, (folder / "printed").read_text()
             assert time.monotonic() < deadline
-            try:
-                if httpx2.get(f"http://127.0.0.1:{environment['KEYSTEWARD_PORT']}/readyz").is_success:
-                    break
-            except httpx2.TransportError:
-                time.sleep(0.2)
+            if answered(f"http://127.0.0.1:{environment['KEYSTEWARD_PORT']}/readyz") == 200:
+                break
+            time.sleep(0.1)
         yield environment, (folder / "printed").read_text(encoding="utf-8")
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -21,7 +21,7 @@ from app.access.tenants import list_tenants
 from app.settings import SETTINGS, Settings
 from app.store.engine import create_engine
 from app.store.unit_of_work import Store
-from tests.processes.conftest import workers_of
+from tests.processes.conftest import answered, workers_of
 
 KEYSTEWARD = [sys.executable, "-m", "app.cli"]
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -89,9 +89,8 @@ class Server:
         """Wait until it answers."""
         while True:
             assert self.process.poll() is None, self.process.communicate()
-            with contextlib.suppress(httpx2.TransportError):
-                if httpx2.get(f"{self.root}/healthz").status_code == 200:
-                    return
+            if answered(f"{self.root}/healthz") == 200:
+                return
             time.sleep(0.02)
 
     def workers(self) -> set[int]:
