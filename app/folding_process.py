@@ -7,11 +7,12 @@ one of the workers folds instead.
 from __future__ import annotations
 
 import logging.config
+import multiprocessing
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
 from app.gate.folding import Folding
@@ -20,6 +21,8 @@ from app.log_lines import log_configuration
 from app.settings import Settings
 from app.store.engine import create_engine
 from app.store.unit_of_work import Store
+
+NAME: Final = "folding"
 
 GRACE: Final = 10
 """How many seconds it gets to end what it is at, when nobody serves any more."""
@@ -30,7 +33,8 @@ def folding_process(settings: Settings) -> Iterator[None]:
     """Have a process of its own fold for this node while what is enclosed serves.
 
     It lives as long as this process or one that was forked from it, however they end. Where another process
-    of the node folds already, or the spool cannot be had, none is started.
+    of the node folds already, or the spool cannot be had, none is started. It is forked, so no thread may
+    have been started before.
     """
     spool = Spool(settings.spool_folder, most_bytes=settings.spool_bytes)
     try:
@@ -41,36 +45,34 @@ def folding_process(settings: Settings) -> Iterator[None]:
     if not is_claimed:
         yield
         return
-    claim = spool.hand_over_folding()
-    # Not from the folder that one happens to be in, whatever packages that has.
-    command = [sys.executable, "-P", "-m", "app.folding_process", str(claim)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(claim,))  # noqa: S603
+    forking = multiprocessing.get_context("fork")
+    serving, here = forking.Pipe(duplex=False)
+    process = forking.Process(target=_fold, args=(settings, spool, serving, here), name=NAME)
+    process.start()
+    serving.close()
+    # It has the lock of the spool from here.
     spool.give_up_folding()
     try:
         yield
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        here.close()
+        process.join(GRACE)
+        process.kill()
+        process.join()
 
 
-def main() -> None:
-    """Fold until nobody holds the other end of the standard input any more."""
+def _fold(settings: Settings, spool: Spool, serving: Connection, here: Connection) -> None:
+    """Fold until nobody holds the other end of a pipe any more, which this process is born with: ``here``."""
+    here.close()
+    with suppress(OSError):
+        # What `ps -e` and `top` call it: its command line is that of the server.
+        Path("/proc/self/comm").write_text(NAME, encoding="ascii")
     # Ctrl-C goes to all processes of a terminal; this one ends when the others have.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settings = Settings.from_environment()
     logging.config.dictConfig({"version": 1, **log_configuration(settings.log_level)})
-    spool = Spool(settings.spool_folder, most_bytes=settings.spool_bytes, claim=int(sys.argv[1]))
     folding = Folding(Store(create_engine(settings.database_url)), spool)
     thread = folding.start()
-    sys.stdin.buffer.read()
+    with suppress(EOFError):
+        serving.recv_bytes()
     folding.stop()
     thread.join()
-
-
-if __name__ == "__main__":
-    main()

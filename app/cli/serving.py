@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app import create_app
 from app.cli.failures import Unable, told_in_one_line
 from app.cli.first_start import as_json, as_text, found_default_tenant, issue_new_tokens
 from app.cli.installation import open_installation
 from app.cli.listening import listening_address
 from app.folding_process import folding_process
 from app.log_lines import log_configuration
-from app.scim.provider import load_provider
 from app.settings import Settings
 from app.worker import load
 
@@ -33,9 +33,11 @@ def serve() -> None:
     """Serve all faces; the first start sets up a tenant and prints its tokens, once."""
     with told_in_one_line():
         settings = Settings.from_environment()
-        load_provider(folder=settings.schemas_dir)
         address = listening_address(settings.host, settings.port)
         installation = open_installation(settings)
+        # What cannot be served is said before a tenant is set up. And the processes that serve, which are
+        # forked, need not import again what this does.
+        create_app(settings)
         tokens = found_default_tenant(installation)
     # The workers are forked: they must not share these connections.
     installation.store.engine.dispose()

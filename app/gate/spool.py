@@ -88,15 +88,14 @@ class Spool:
     """The folder of the segments of one node, which its worker processes share.
 
     :param most_bytes: how large all segments together may become; nothing is appended then until some went.
-    :param claim: what :meth:`hand_over_folding` of another process returned.
     """
 
-    def __init__(self, folder: Path, *, most_bytes: int, claim: int | None = None) -> None:
+    def __init__(self, folder: Path, *, most_bytes: int) -> None:
         self.folder = folder
         self._most_bytes = most_bytes
         self._segment: _Segment | None = None
         self._full = False
-        self._claim = claim
+        self._claim: int | None = None
         self._node: str | None = None
         self._writing = threading.Lock()
 
@@ -162,14 +161,6 @@ class Spool:
                 return False
             self._claim = descriptor
         return True
-
-    def hand_over_folding(self) -> int:
-        """Return the descriptor that makes a process that inherits it the one that folds.
-
-        To be called when this process is the one; then it gives folding up, and the other has it.
-        """
-        assert self._claim is not None
-        return self._claim
 
     def give_up_folding(self) -> None:
         """Let another process fold."""

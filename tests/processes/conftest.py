@@ -20,6 +20,7 @@ import httpx2
 import psutil
 import pytest
 
+from app import folding_process
 from app.cli.first_start import as_json, found_default_tenant
 from app.cli.installation import open_installation
 from app.settings import Settings
@@ -60,11 +61,12 @@ def workers_of(server: int) -> list[psutil.Process]:
 
 
 def _living(server: int) -> dict[psutil.Process, bool]:
-    """Return the processes that a server began and that have not ended, each with whether it folds."""
+    """Return the processes that a server began and that have not ended, each with whether it only folds."""
     found = {}
     for each in psutil.Process(server).children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            found[each] = "app.folding_process" in each.cmdline()
+            if each.status() != psutil.STATUS_ZOMBIE:
+                found[each] = each.name() == folding_process.NAME
     return found
 
 
