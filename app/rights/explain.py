@@ -14,11 +14,11 @@ from app.rights.chains import Chain, GroupLink, chains, displays_of
 from app.rights.conditions import NONE, Conditions, conditions_of
 from app.rights.consumers import ConsumerStanding, consumer_standing
 from app.rights.continuity import Interval, continuity
-from app.rights.paths import of_consumers, paths
+from app.rights.paths import paths_of_consumers
 from app.rights.standing import Standing, standings
 from app.rights.stretches import stretches
 from app.rights.unmatched import UnmatchedValue, unmatched_values
-from app.store.tables import consumer, entitlement, key, mapping
+from app.store.tables import entitlement, key, mapping
 from app.store.unit_of_work import Unit
 
 
@@ -253,8 +253,8 @@ def _ways(rows: list[sa.Row[Any]], above: dict[str, tuple[Chain, ...]]) -> Itera
 
 def _carried(unit: Unit, consumer_id: str) -> Carried:
     carried: Carried = defaultdict(list)
-    path = paths(of_consumers(consumer.c.id == consumer_id, 0))
-    for row in unit.execute(sa.select(path)):
+    asked = {"tenant_id": unit.tenant_id, "consumer_ids": [consumer_id], "horizon": 0}
+    for row in unit.execute(sa.select(paths_of_consumers()), asked):
         carried[row.entitlement_id].append(row)
     return dict(carried)
 

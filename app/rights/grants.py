@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
-from app.rights.paths import of_consumers, paths
+from app.rights.paths import paths_of_consumers, paths_of_tenant
 from app.store.tables import activity, consumer, membership
 from app.store.unit_of_work import Unit
 
@@ -35,14 +37,13 @@ def grants(unit: Unit, consumer_ids: Sequence[str] | None = None, *, at: int | N
 
     :param at: those that held at this earlier moment (microseconds) instead.
     """
-    at = unit.now if at is None else at
-    wanted = consumer.c.tenant_id == unit.tenant_id
-    if consumer_ids is not None:
-        wanted &= consumer.c.id.in_(consumer_ids)
-    path = paths(of_consumers(wanted, at))
-    statement = sa.select(path).where(path.c.since <= at, path.c.until > at).distinct()
+    asked = {"tenant_id": unit.tenant_id, "horizon": unit.now if at is None else at}
+    if consumer_ids is None:
+        rows = unit.execute(_held(paths_of_tenant()), asked)
+    else:
+        rows = unit.execute(_held(paths_of_consumers()), {**asked, "consumer_ids": list(consumer_ids)})
     reasons: dict[tuple[str, str], set[Reason]] = defaultdict(set)
-    for row in unit.execute(statement):
+    for row in rows:
         reasons[row.consumer_id, row.entitlement_id].add(Reason(row.reason, row.via))
     return [Grant(*pair, tuple(sorted(found))) for pair, found in sorted(reasons.items())]
 
@@ -51,9 +52,8 @@ def granted(unit: Unit, consumer_ids: Collection[str], *, at: int) -> set[str]:
     """Return who of some consumers held any grant at a moment (microseconds)."""
     if not consumer_ids:
         return set()
-    path = paths(of_consumers(_of_tenant(unit, consumer_ids), at))
-    statement = sa.select(path.c.consumer_id).where(path.c.since <= at, path.c.until > at).distinct()
-    return set(unit.execute(statement).scalars())
+    asked = {"tenant_id": unit.tenant_id, "consumer_ids": list(consumer_ids), "horizon": at}
+    return set(unit.execute(_holders(), asked).scalars())
 
 
 def present(unit: Unit, consumer_ids: Collection[str], *, at: int) -> set[str]:
@@ -65,10 +65,6 @@ def present(unit: Unit, consumer_ids: Collection[str], *, at: int) -> set[str]:
         activity.c.until > at,
     )
     return set(unit.execute(statement).scalars())
-
-
-def _of_tenant(unit: Unit, consumer_ids: Collection[str]) -> sa.ColumnElement[bool]:
-    return (consumer.c.tenant_id == unit.tenant_id) & consumer.c.id.in_(list(consumer_ids))
 
 
 def consumers_below(
@@ -103,3 +99,21 @@ def consumers_below(
         of_tenant.join(below, below.c.member_id == consumer.c.id)
     )
     return sorted(unit.execute(found).scalars())
+
+
+@cache
+def _held(path: sa.CTE) -> sa.Select[Any]:
+    """Return the statement for the grants that hold at the moment ``horizon``, and for their reasons."""
+    columns = path.c.consumer_id, path.c.entitlement_id, path.c.reason, path.c.via
+    return sa.select(*columns).where(*_holding(path)).distinct()
+
+
+@cache
+def _holders() -> sa.Select[Any]:
+    path = paths_of_consumers()
+    return sa.select(path.c.consumer_id).where(*_holding(path)).distinct()
+
+
+def _holding(path: sa.CTE) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    at = sa.bindparam("horizon", type_=sa.BigInteger)
+    return path.c.since <= at, path.c.until > at

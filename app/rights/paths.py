@@ -10,6 +10,7 @@ too. One that a braked withdrawal ended says until when the brake holds the gap 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -28,19 +29,6 @@ class _Presence:
     since: sa.ColumnElement[int]
     until: sa.ColumnElement[int]
     tolerance: sa.ColumnElement[int]
-
-
-def of_consumers(consumer_ids: sa.ColumnElement[bool], horizon: int) -> sa.CTE:
-    """Return the consumers to find paths of, as :func:`paths` takes them.
-
-    :param consumer_ids: a condition on ``consumer.c.id``.
-    :param horizon: paths that ended before this moment are of no interest.
-    """
-    return (
-        sa.select(consumer.c.id.label("consumer_id"), sa.literal(horizon, sa.BigInteger).label("horizon"))
-        .where(consumer_ids)
-        .cte("asked")
-    )
 
 
 def paths(asked: sa.CTE) -> sa.CTE:
@@ -111,6 +99,31 @@ def paths(asked: sa.CTE) -> sa.CTE:
         .outerjoin(brake, brake.c.id == withdrawal.c.brake_id)
         .where(until.element > since.element, until.element > carried.c.horizon)
         .cte("path")
+    )
+
+
+@cache
+def paths_of_consumers() -> sa.CTE:
+    """Return every path of some consumers of a tenant, as :func:`paths` does.
+
+    To be executed with ``tenant_id``, the list ``consumer_ids`` and ``horizon``: paths that ended before this
+    moment, in microseconds, are left out.
+    """
+    return paths(_asked(consumer.c.id.in_(sa.bindparam("consumer_ids", expanding=True))))
+
+
+@cache
+def paths_of_tenant() -> sa.CTE:
+    """Return every path of all consumers of a tenant, in the same way, without ``consumer_ids``."""
+    return paths(_asked(sa.true()))
+
+
+def _asked(wanted: sa.ColumnElement[bool]) -> sa.CTE:
+    horizon = sa.bindparam("horizon", type_=sa.BigInteger)
+    return (
+        sa.select(consumer.c.id.label("consumer_id"), horizon.label("horizon"))
+        .where(consumer.c.tenant_id == sa.bindparam("tenant_id"), wanted)
+        .cte("asked")
     )
 
 

@@ -9,14 +9,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from app.rights.continuity import Held, Interval, Lapsed, continuity
-from app.rights.paths import of_consumers, paths
+from app.rights.paths import paths_of_consumers
 from app.store.batches import batches
-from app.store.tables import consumer, entitlement, key, key_entitlement
+from app.store.tables import entitlement, key, key_entitlement
 from app.store.unit_of_work import Unit
 
 
@@ -89,14 +90,25 @@ def _standings(
     carried: dict[tuple[str, str], list[Interval]] = defaultdict(list)
     alive = [row for row in rows if row.revoked_at is None or row.revoked_at > at]
     if alive:
-        holders = consumer.c.id.in_({row.consumer_id for row in alive})
-        path = paths(of_consumers(holders, min(row.issued_at for row in alive)))
-        for each in unit.execute(sa.select(path)):
+        asked = {
+            "tenant_id": unit.tenant_id,
+            "consumer_ids": list({row.consumer_id for row in alive}),
+            "horizon": min(row.issued_at for row in alive),
+        }
+        for each in unit.execute(_times(), asked):
             carried[each.consumer_id, each.entitlement_id].append(
                 Interval(each.since, each.until, each.tolerance, each.held_until)
             )
     for row in rows:
         yield _standing(unit, row, frozenset(entitlements[row.id]), deleted, carried, at)
+
+
+@cache
+def _times() -> sa.Select[Any]:
+    path = paths_of_consumers().c
+    return sa.select(
+        path.consumer_id, path.entitlement_id, path.since, path.until, path.tolerance, path.held_until
+    )
 
 
 def _standing(
