@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from app import create_app
 from app.scim.resource_types import SchemasInvalid, load_resource_types
@@ -88,19 +89,27 @@ FILES: dict[str, Any] = {
 }
 
 
+def written(folder: Path) -> Path:
+    """Write the files into a folder that is there."""
+    for name, content in FILES.items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "schemas"
-    made.mkdir()
-    for name, content in FILES.items():
-        (made / name).write_text(json.dumps(content))
-    return made
+    return written(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def application(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Return an application with the types of a folder: it takes seconds to make their models."""
+    return create_app(replace(settings, schemas_dir=written(tmp_path_factory.mktemp("schemas"))))
 
 
 @pytest.fixture
-def idp(tenant: Tenant, folder: Path, settings: Settings) -> Face:
-    """Return the tenant's connection on an application with the types of the folder."""
-    application = create_app(replace(settings, schemas_dir=folder))
+def idp(tenant: Tenant, application: Flask) -> Face:
+    """Return the tenant's connection on that application."""
     return replace(tenant.scim, client=application.test_client())
 
 

@@ -8,13 +8,11 @@ from sqlalchemy.engine import Engine
 from app.access.tenants import Tenant, create_tenant
 from app.store.peppers import Peppers
 from app.store.unit_of_work import Store
-from app.store.upgrading import upgrade
 
 
 @pytest.fixture
-def store(engine: Engine) -> Store:
-    upgrade(engine)
-    return Store(engine)
+def store(set_up_engine: Engine) -> Store:
+    return Store(set_up_engine)
 
 
 @pytest.fixture

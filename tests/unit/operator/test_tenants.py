@@ -11,16 +11,14 @@ from app.operator.tenants import change_settings, revoke_lapsed
 from app.rights.standing import KeyState, standings
 from app.store.tables import event, key
 from app.store.unit_of_work import Store
-from app.store.upgrading import upgrade
 from tests.unit.rights.scene import DAY, HOUR, TENANT, Scene
 
 NOW = 10 * DAY
 
 
 @pytest.fixture
-def scene(engine: Engine) -> Scene:
-    upgrade(engine)
-    scene = Scene(engine)
+def scene(set_up_engine: Engine) -> Scene:
+    scene = Scene(set_up_engine)
     scene.entitlement("orders")
     for user_id, gone in (("held", None), ("dormant", NOW - HOUR), ("dead", NOW - DAY)):
         scene.user(user_id)

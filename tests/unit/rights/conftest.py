@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.engine import Engine
 
-from app.store.upgrading import upgrade
-
 
 @pytest.fixture
-def engine(engine: Engine) -> Engine:
-    upgrade(engine)
-    return engine
+def engine(set_up_engine: Engine) -> Engine:
+    return set_up_engine
