@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from tests.property.fuzzed_requests import ALLOWED, Fuzzer, Known, Request
 
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 FUZZED = 300
+PATIENCE, LONGEST = 1, 20
+"""Seconds until what is sent counts as unfinished, and until an answer counts as none."""
 MOST_GROWTH = 64_000_000
 
 
@@ -60,9 +63,11 @@ def exchanged(server: LiveServer, sent: bytes) -> list[int]:
     """Send bytes as they are; return the statuses of all that is answered."""
     parts = urlsplit(server.root)
     answered = b""
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=LONGEST) as connection:
         try:
             connection.sendall(sent)
+            # Half-closed before its answer begins, a request may be given up: its client seems gone.
+            select.select([connection], [], [], PATIENCE)
             connection.shutdown(socket.SHUT_WR)
             while received := connection.recv(65536):
                 answered += received
@@ -111,8 +116,9 @@ def test_nothing_but_a_live_key_is_accepted_whatever_the_bytes(
             seen[status] += 1
     print(dict(seen))
     # Most are refused by the server before the gate sees them; some come as far as that.
-    assert seen[400] > 0
-    assert seen[401] > 10
+    assert seen[400] > FUZZED / 10
+    assert seen[401] > FUZZED / 10
+    assert seen.total() > FUZZED * 0.9
     with server.gate() as gate:
         answer = gate.get("/gate/verify", headers={"Authorization": f"Bearer {holder.secret}"})
         assert answer.status_code == 200
