@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from app.cli.importing import uncollected
+
 _COMMANDS: Final = {
     "brake": "brakes:brake",
     "connection": "administration:connection brakes clients",
@@ -43,9 +45,10 @@ class _Commands(click.Group):
             return None
         place, *adding = _COMMANDS[cmd_name].split()
         module, _, attribute = place.partition(":")
-        for each in adding:
-            import_module(f"app.cli.{each}")
-        command: click.Command = getattr(import_module(f"app.cli.{module}"), attribute)
+        with uncollected():
+            for each in adding:
+                import_module(f"app.cli.{each}")
+            command: click.Command = getattr(import_module(f"app.cli.{module}"), attribute)
         return command
 
 

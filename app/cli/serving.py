@@ -17,6 +17,7 @@ from rich.text import Text
 from app import create_app
 from app.cli.failures import Unable, told_in_one_line
 from app.cli.first_start import as_json, as_text, found_default_tenant, issue_new_tokens
+from app.cli.importing import uncollected
 from app.cli.installation import open_installation
 from app.cli.listening import listening_address
 from app.folding_process import folding_process
@@ -37,7 +38,8 @@ def serve() -> None:
         installation = open_installation(settings)
         # What cannot be served is said before a tenant is set up. And the processes that serve, which are
         # forked, need not import again what this does.
-        create_app(settings)
+        with uncollected():
+            create_app(settings)
         tokens = found_default_tenant(installation)
     # The workers are forked: they must not share these connections.
     installation.store.engine.dispose()

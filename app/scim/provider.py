@@ -26,6 +26,7 @@ from scim2_models import (
     ScimProviderError,
     Sort,
 )
+from scim2_models.base import BaseModel
 
 from app.directory.views import BoundView
 from app.scim.capabilities import (
@@ -146,6 +147,7 @@ def _views(folder: Path | None, catalogue: str | None) -> Mapping[str, BoundView
 @cache
 def _described(folder: Path | None, catalogue: str | None) -> tuple[ScimProvider, tuple[ServedType, ...]]:
     """Build the models, once per process."""
+    _look_for_no_docstrings()
     types = load_resource_types(folder, catalogue)
     schemas = {str(schema.id): schema for each in types for schema in each.schemas}
     try:
@@ -155,6 +157,19 @@ def _described(folder: Path | None, catalogue: str | None) -> tuple[ScimProvider
     except (ScimProviderError, ValueError, TypeError) as error:
         raise SchemasInvalid(f"the resource types do not fit together: {error}") from error
     return provider, types
+
+
+@cache
+def _look_for_no_docstrings() -> None:
+    """Let pydantic not look through all modules for the source of models that are built and have none.
+
+    It wants descriptions from there, which those of the library's own classes are read from already. This is
+    a fifth of the time that a server takes to start.
+    """
+    classes: list[type[BaseModel]] = [BaseModel]
+    for each in classes:
+        each.model_config["use_attribute_docstrings"] = False
+        classes += each.__subclasses__()
 
 
 def _capabilities() -> ServiceProviderConfig:
