@@ -17,6 +17,8 @@ run: $(VENV)/.for-run ## Start the server; the first start sets it up and prints
 tour: $(VENV)/.for-run ## See the product in one minute, on a server of its own
 	$(BIN)/keysteward tour
 
+# What is compiled is kept, also where Python is told otherwise: tests start some hundred processes.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.for-test ## Run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import sys
 
 import click
@@ -96,6 +97,8 @@ def settings(as_program: bool) -> None:
 
 def _run(settings: Settings, address: str) -> None:
     """Serve until told to stop; requests that are being served then are finished."""
+    # From Python 3.14 on this is not the default, and each worker would import everything anew.
+    multiprocessing.set_start_method("fork", force=True)
     Granian(
         "keysteward",
         address=address,

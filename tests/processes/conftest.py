@@ -8,11 +8,10 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,7 @@ from app import folding_process
 from app.cli.first_start import as_json, found_default_tenant
 from app.cli.installation import open_installation
 from app.settings import Settings
-
-KEYSTEWARD = [sys.executable, "-m", "app.cli"]
+from tests.processes.forked import serving
 
 
 def free_port() -> int:
@@ -72,11 +70,11 @@ def _living(server: int) -> dict[psutil.Process, bool]:
 
 @dataclass
 class LiveServer:
-    """A server under test: its process, its environment and what ``keysteward init --json`` printed."""
+    """A server under test: its environment, what ``keysteward init --json`` printed, and its process."""
 
     environment: dict[str, str]
     credentials: dict[str, Any]
-    process: subprocess.Popen[bytes] | None = field(default=None)
+    process: BaseProcess | None = field(default=None)
 
     @property
     def root(self) -> str:
@@ -87,45 +85,40 @@ class LiveServer:
         """What it has printed."""
         return Path(self.environment["KEYSTEWARD_DATA_DIR"]) / "serve.log"
 
-    def start(self) -> None:
-        # Into a file: a pipe that nobody reads stands the server still once it is full.
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*KEYSTEWARD, "serve"],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def start(self, *, as_program: bool = False) -> None:
+        self.process = serving(self.environment, self.log, as_program=as_program)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
+            if self.process.exitcode is not None:
                 raise AssertionError(f"the server ended: {self.log.read_text()}")
             if answered(f"{self.root}/readyz") == 200:
                 return
             time.sleep(0.02)
         raise AssertionError("the server did not come up")
 
-    def workers(self) -> list[psutil.Process]:
+    @property
+    def pid(self) -> int:
         assert self.process is not None
-        return workers_of(self.process.pid)
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def workers(self) -> list[psutil.Process]:
+        return workers_of(self.pid)
 
     def folding(self) -> list[psutil.Process]:
-        assert self.process is not None
-        return folding_of(self.process.pid)
+        return folding_of(self.pid)
 
     def kill(self) -> None:
         """End all of its processes as a power cut would."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        os.killpg(self.pid, signal.SIGKILL)
+        self.process.join()
 
     def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
+        if self.process is not None and self.process.exitcode is None:
+            os.killpg(self.pid, signal.SIGTERM)
+            self.process.join(20)
+            if self.process.exitcode is None:
                 self.kill()
 
     def scim(self) -> httpx2.Client:

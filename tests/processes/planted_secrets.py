@@ -87,8 +87,7 @@ def processes_of(group: int) -> list[Path]:
 
 
 def search_processes(server: LiveServer, planted: Planted) -> None:
-    assert server.process is not None
-    found = processes_of(server.process.pid)
+    found = processes_of(server.pid)
     assert len(found) >= 3
     for entry in found:
         planted.search(f"{entry.name} cmdline", (entry / "cmdline").read_bytes())

@@ -16,7 +16,8 @@ import httpx2
 import pytest
 
 from conformance.peers.scim2_server import make_application, serve
-from tests.processes.conftest import KEYSTEWARD, LiveServer, bearer, free_port, http_client
+from tests.processes.conftest import LiveServer, bearer, free_port, http_client
+from tests.processes.forked import KEYSTEWARD
 
 TOKEN = "a-token-that-no-report-may-hold"
 

@@ -97,7 +97,7 @@ def test_it_ends_with_those_that_serve(new_server: Callable[..., LiveServer]) ->
     workers = server.workers()
     assert server.process is not None
     server.process.kill()
-    server.process.wait()
+    server.process.join()
     # The workers may go on without the process that began them, and what they decide is folded.
     for each in workers:
         assert not ended(process)
@@ -110,7 +110,8 @@ def test_it_ends_when_the_server_is_told_to_stop(new_server: Callable[..., LiveS
     (process,) = server.folding()
     assert server.process is not None
     server.process.terminate()
-    assert server.process.wait(PATIENCE) == 0
+    server.process.join(PATIENCE)
+    assert server.process.exitcode == 0
     assert ended(process)
 
 

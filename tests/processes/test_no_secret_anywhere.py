@@ -300,11 +300,13 @@ def test_no_secret_is_left_anywhere(
     if kind == "postgresql":
         url = request.getfixturevalue("postgresql_url")
     server = new_server(
+        start=False,
         KEYSTEWARD_WORKERS="2",
         KEYSTEWARD_LOG_LEVEL="debug",
         KEYSTEWARD_LOOPBACK_ISSUERS="yes",
         KEYSTEWARD_DATABASE_URL=url,
     )
+    server.start(as_program=True)
     planted = Planted()
     tokens = {name: planted.plant(f"{name} token", server.credentials[name]["token"]) for name in _FACES}
     data = Path(server.environment["KEYSTEWARD_DATA_DIR"])

@@ -14,7 +14,8 @@ import pytest
 
 from app.directory.entitlements import ENTITLEMENT_SCHEMA
 from tests.openid_provider import Provider, openid_provider
-from tests.processes.conftest import KEYSTEWARD, LiveServer, http_client
+from tests.processes.conftest import LiveServer, http_client
+from tests.processes.forked import KEYSTEWARD
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 

@@ -22,8 +22,8 @@ from app.settings import SETTINGS, Settings
 from app.store.engine import create_engine
 from app.store.unit_of_work import Store
 from tests.processes.conftest import answered, workers_of
+from tests.processes.forked import KEYSTEWARD
 
-KEYSTEWARD = [sys.executable, "-m", "app.cli"]
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 TOKEN = re.compile(r"kst_[a-z]+_\w+")
 

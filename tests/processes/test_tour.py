@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes.conftest import KEYSTEWARD, LiveServer
+from tests.processes.conftest import LiveServer
+from tests.processes.forked import KEYSTEWARD
 
 SECRET = re.compile(r"[a-z][a-z0-9]*_[a-z][a-z0-9]*_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}")
 
