@@ -101,7 +101,7 @@ def openid_provider() -> Iterator[Provider]:
         }
     )
     server = Server(application, port, Backend.instance)
-    thread = threading.Thread(target=server.httpd.serve_forever)
+    thread = threading.Thread(target=server.httpd.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield Provider(server)

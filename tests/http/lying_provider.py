@@ -101,7 +101,7 @@ def lying_provider() -> Iterator[LyingProvider]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     told.issuer = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield told

@@ -79,7 +79,7 @@ def test_a_year_of_500_people(new_server: Callable[..., LiveServer], letter: str
 
 def test_the_deviations_of_entra_are_found_on_a_strict_server() -> None:
     with serve(make_application("token"), 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         target = open_target(f"http://127.0.0.1:{server.server_port}/v2", "token")
         findings = list(load_suite("entra").run(target, Options(employees=6, days=35)))
         server.shutdown()

@@ -44,7 +44,7 @@ class Peer:
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     with serve(make_application(TOKEN), 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield Peer(f"http://127.0.0.1:{server.server_port}/v2")
         server.shutdown()
 

@@ -158,16 +158,16 @@ def test_a_filter_and_the_parameters_hold_together(scene: Directory, operator: C
     assert operator.get("/keys", filter=said, consumer="nobody").get_json()["totalResults"] == 0
 
 
-@pytest.mark.parametrize("said", [None, 'state ne "active"', 'consumer.userName ne "ada"'])
-@pytest.mark.parametrize(
-    "sort_by", [None, "consumer.userName", "claimedAt", "meta.lastModified", "revokedAt"]
-)
-@pytest.mark.parametrize("order", ["ascending", "descending"])
-def test_pages_by_number_and_by_cursor_are_the_same_list(
-    scene: Directory, operator: Client, said: str | None, sort_by: str | None, order: str
-) -> None:
-    query = {"filter": said, "sortBy": sort_by, "sortOrder": order}
-    query = {name: value for name, value in query.items() if value is not None}
+def test_pages_by_number_and_by_cursor_are_the_same_list(scene: Directory, operator: Client) -> None:
+    for said in (None, 'state ne "active"', 'consumer.userName ne "ada"'):
+        for sort_by in (None, "consumer.userName", "claimedAt", "meta.lastModified", "revokedAt"):
+            for order in ("ascending", "descending"):
+                query = {"filter": said, "sortBy": sort_by, "sortOrder": order}
+                given = {name: value for name, value in query.items() if value is not None}
+                pages_are_the_same_list(operator, given)
+
+
+def pages_are_the_same_list(operator: Client, query: dict[str, str]) -> None:
     whole = operator.get("/keys", count=100, **query).get_json()["Resources"]
     counted = []
     for start in range(1, len(whole) + 1, 4):
@@ -175,13 +175,13 @@ def test_pages_by_number_and_by_cursor_are_the_same_list(
     assert counted == whole
     assert by_cursor(operator, 4, **query) == whole
     assert by_cursor(operator, len(whole), **query) == whole
-    if sort_by is not None:
+    if sort_by := query.get("sortBy"):
         values = [_at(each, sort_by) for each in whole]
         missing = [value is None for value in values]
         said_values = [value for value in values if value is not None]
-        assert said_values == sorted(said_values, reverse=order == "descending")
+        assert said_values == sorted(said_values, reverse=query["sortOrder"] == "descending")
         # Missing values are last, and first when the order is descending.
-        assert missing == sorted(missing, reverse=order == "descending")
+        assert missing == sorted(missing, reverse=query["sortOrder"] == "descending")
 
 
 def _at(document: dict[str, Any], path: str) -> Any:
@@ -256,7 +256,7 @@ def test_a_cursor_is_for_one_search_of_one_credential(
     ],
 )
 def test_what_is_not_understood_is_refused(
-    scene: Directory, operator: Client, query: dict[str, str], scim_type: str | None
+    operator: Client, query: dict[str, str], scim_type: str | None
 ) -> None:
     answer = operator.get("/keys", **query)
     assert answer.status_code == 400, answer.text

@@ -20,8 +20,9 @@ class TestWithTheSchemasOfTheRfc(ScimStorageContract):
 
     kind: type[DirectoryStorage] = DirectoryStorage
 
-    @pytest.fixture
-    def provider(self) -> DirectoryProvider:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def provider(cls) -> DirectoryProvider:
         return DirectoryProvider(load_default_provider(), (), None, None)
 
     @pytest.fixture
@@ -37,6 +38,7 @@ class TestWithOurSchemas(TestWithTheSchemasOfTheRfc):
 
     kind = ViewStorage
 
-    @pytest.fixture
-    def provider(self) -> DirectoryProvider:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def provider(cls) -> DirectoryProvider:
         return load_provider(DIALECTS["field"].policy)
