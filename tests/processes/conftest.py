@@ -111,8 +111,11 @@ class LiveServer:
     def kill(self) -> None:
         """End all of its processes as a power cut would."""
         assert self.process is not None
+        born = psutil.Process(self.pid).children(recursive=True)
         os.killpg(self.pid, signal.SIGKILL)
         self.process.join()
+        # Until then they have the port, and the lock of the spool.
+        psutil.wait_procs(born, 20)
 
     def stop(self) -> None:
         if self.process is not None and self.process.exitcode is None:
