@@ -15,10 +15,10 @@ from typing import Any, Final, TypeVar
 
 from app.access.credentials import Credential, credential_statement, opened_credential, parse_token
 from app.gate.decision import Allow, Call, Deny, Right, answer
-from app.gate.lookup import Known, key_statement, opened_key, same_key
+from app.gate.lookup import Known, gateway_and_key_statement, key_statement, opened_key, same_key
 from app.store.peppers import Held, Peppers
-from app.store.prepared_reads import Prepared, PreparedReads
-from app.store.secrets import SecretMalformed, parse
+from app.store.prepared_reads import PreparedReads
+from app.store.secrets import Secret, SecretMalformed, parse
 
 MOST_KEPT: Final = 1000
 """How many keys, and how many tokens, each process keeps; the oldest goes first."""
@@ -78,13 +78,22 @@ class Opened:
     known: Known
 
 
+class Statements:
+    """The statements of a state, prepared for one database."""
+
+    def __init__(self, reads: PreparedReads) -> None:
+        self.credential: Final = reads.prepare(credential_statement())
+        self.key: Final = reads.prepare(key_statement())
+        self.both: Final = reads.prepare(gateway_and_key_statement())
+
+
 class Current:
     """Gives out, to any thread, what is known of tokens and keys at this moment."""
 
     def __init__(self, reads: PreparedReads, peppers: Peppers) -> None:
         self._reads = reads
         self._peppers = peppers
-        self._statements = (reads.prepare(credential_statement()), reads.prepare(key_statement()))
+        self._statements = Statements(reads)
         self._marking = hashlib.blake2b(digest_size=16, key=secrets.token_bytes(32))
         self._well_formed: set[bytes] = set()
         self._state: State | None = None
@@ -156,15 +165,16 @@ class State:
         version: Hashable | None,
         held: Held,
         reads: PreparedReads,
-        statements: tuple[Prepared, Prepared],
+        statements: Statements,
         before: Mapping[bytes, Opened],
     ) -> None:
         self.version: Final = version
         self.held: Final = held
         self._reads = reads
-        self._of_credential, self._of_key = statements
+        self._statements = statements
         self._gateways: dict[bytes, Gateway] = {}
         self._before = before
+        self._fetched: dict[bytes, list[Any]] = {}
         self.opened: Final[dict[bytes, Opened]] = {}
         self.passages: Final[dict[bytes, Passage]] = {}
 
@@ -173,9 +183,11 @@ class State:
         """Whether anything is kept: something can tell until when it is so."""
         return self.version is not None
 
-    def gateway(self, presented: Presented) -> Gateway | None:
+    def gateway(self, presented: Presented, key: Presented | None = None) -> Gateway | None:
         """Return what a gateway's token opens; None for a token that is unknown.
 
+        :param key: what is looked up next, of the gateway's tenant. Where nothing is kept, both take one
+            look-up.
         :raises StoreUnavailable: when the database does not answer.
         """
         kept = self._gateways.get(presented.mark)
@@ -184,8 +196,7 @@ class State:
         token = parse_token(presented.text)
         if token is None:
             return None
-        rows = self._reads.rows(self._of_credential, credential_id=token.id)
-        row = rows[0] if rows else None
+        row = self._row_of(token, key)
         credential = opened_credential(row, self.held, token)
         if row is None or credential is None:
             return None
@@ -203,7 +214,9 @@ class State:
         if kept is not None:
             return kept.known if kept.known.holding.tenant_id == tenant_id else None
         secret = parse(_plain(presented.text))
-        rows = self._reads.rows(self._of_key, secret_id=secret.id, tenant_id=tenant_id)
+        rows = self._fetched.get(presented.mark)
+        if rows is None:
+            rows = self._reads.rows(self._statements.key, secret_id=secret.id, tenant_id=tenant_id)
         before = self._before.get(presented.mark)
         if before is not None and same_key(before.rows, rows):
             known: Known | None = Known(before.known.holding, rows[0].last_write_at, before.known.move)
@@ -212,6 +225,19 @@ class State:
         if known is not None:
             self.keep(self.opened, presented.mark, Opened(rows, known))
         return known
+
+    def _row_of(self, token: Secret, key: Presented | None) -> Any:
+        """Look a token up, and with it a key where nothing is kept; else the token mostly is."""
+        if key is None or self.keeps:
+            rows = self._reads.rows(self._statements.credential, credential_id=token.id)
+            return rows[0] if rows else None
+        secret = parse(_plain(key.text))
+        rows = self._reads.rows(self._statements.both, credential_id=token.id, secret_id=secret.id)
+        if not rows:
+            return None
+        # Of the gateway's tenant, as is whoever asks for the key then.
+        self._fetched[key.mark] = [row for row in rows if row.secret_id is not None]
+        return self._statements.credential.row(rows[0])
 
     def keep(self, kept: dict[bytes, _Kept], mark: bytes, found: _Kept) -> None:
         """Keep something under a mark, if anything is kept."""

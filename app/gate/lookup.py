@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from app.access.credentials import credential_statement
 from app.gate.decision import Holding, Person, Right
 from app.keys.digests import DigestMove
 from app.keys.lifecycle import PURPOSE
@@ -191,6 +192,23 @@ def holding_of(first: Any, rows: Sequence[Any]) -> Holding:
 @cache
 def key_statement() -> sa.Select[Any]:
     """Return the statement that says all about the key with the secret ``secret_id`` of ``tenant_id``."""
+    return _key_of(sa.bindparam("tenant_id"))
+
+
+@cache
+def gateway_and_key_statement() -> sa.Select[Any]:
+    """Return one statement for both: the credential ``credential_id``, and the key of its tenant.
+
+    Its rows are those of :func:`key_statement`, or a row without a key; before each is what
+    :func:`credential_statement` says.
+    """
+    gateway = credential_statement().cte("gateway")
+    known = _key_of(sa.select(gateway.c.tenant_id).scalar_subquery()).subquery("known")
+    before = [each.label(f"gateway_{each.name}") for each in gateway.c]
+    return sa.select(*before, known).select_from(gateway.outerjoin(known, sa.true()))
+
+
+def _key_of(tenant_id: sa.ColumnElement[Any]) -> sa.Select[Any]:
     found = (
         sa.select(*KNOWN, secret.c.digest, secret.c.pepper, tenant.c.last_write_at)
         .select_from(secret)
@@ -199,8 +217,8 @@ def key_statement() -> sa.Select[Any]:
         .join(tenant, tenant.c.id == key.c.tenant_id)
         .where(
             secret.c.id == sa.bindparam("secret_id"),
-            secret.c.tenant_id == sa.bindparam("tenant_id"),
-            key.c.tenant_id == sa.bindparam("tenant_id"),
+            secret.c.tenant_id == tenant_id,
+            key.c.tenant_id == tenant_id,
         )
         .cte("found")
     )

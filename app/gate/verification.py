@@ -113,7 +113,7 @@ class Gate:
                 return self._recorded(gateway, Deny(key), call, None, face, started)
         try:
             state = self._current.state()
-            found = state.gateway(shown)
+            found = state.gateway(shown, None if isinstance(key, Reason) else key)
             if found is None:
                 return Verdict(_decision_id(), Deny(Reason.GATE_UNAUTHENTICATED))
             admitted = self._admitted(found)

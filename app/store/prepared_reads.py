@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque, namedtuple
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ class Prepared:
         }
         self._order: Final[list[str] | None] = compiled.positiontup
         columns = list(statement.exported_columns)
+        self._columns: Final = len(columns)
         row: Any = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]
         self._row: Final = row._make
         processors = (column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns)
@@ -59,6 +60,10 @@ class Prepared:
         """Return parameters in the form that the driver takes."""
         values = {**self._constants, **parameters}
         return values if self._order is None else [values[name] for name in self._order]
+
+    def row(self, wider: Sequence[Any]) -> Any:
+        """Return the row that a row of another statement begins with, whose first columns are this one's."""
+        return self._row(wider[: self._columns])
 
     def rows(self, fetched: list[tuple[Any, ...]]) -> list[Any]:
         """Return what the driver fetched as rows, with the types of the statement's columns."""

@@ -81,14 +81,14 @@ def test_on_sqlite_a_known_key_costs_nothing_until_something_was_committed(
         assert [cost(tenant, statements, each) for each in (ada, ada, bo, bo, ada)] == [2, 0, 1, 0, 0]
 
 
-def test_on_postgresql_each_use_looks_up_the_gateway_and_the_key_once(
+def test_on_postgresql_each_use_takes_one_lookup_of_the_gateway_and_the_key(
     tenant: Tenant, keys: list[Key], statements: list[str]
 ) -> None:
     if tenant.store.engine.dialect.name != "postgresql":
         pytest.skip("SQLite tells of others' commits")
     assert tenant.verify(keys[0]) == "allow"
     settle(tenant)
-    assert [cost(tenant, statements, each) for each in keys * 5] == [2] * 10
+    assert [cost(tenant, statements, each) for each in keys * 5] == [1] * 10
 
 
 def test_a_denied_key_is_looked_up_once_like_any_other(
@@ -99,4 +99,4 @@ def test_a_denied_key_is_looked_up_once_like_any_other(
     settle(tenant)
     statements.clear()
     assert tenant.verify(keys[0]) == "key_revoked"
-    assert len(statements) == 2
+    assert len(statements) == (2 if tenant.store.engine.dialect.name == "sqlite" else 1)
