@@ -6,6 +6,7 @@ import sqlite3
 import time
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
@@ -28,8 +29,15 @@ def create_engine(database_url: str) -> Engine:
     url = make_url(database_url)
     backend = url.get_backend_name()
     if backend == "postgresql":
+        # With the server's own placeholders, of which the driver need not make others: it would do so anew
+        # each time in a text of more than 4,096 bytes, which took a seventh of what a SCIM request takes.
         engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg"), pool_size=16, pool_pre_ping=True, hide_parameters=True
+            url.set(drivername="postgresql+psycopg"),
+            paramstyle="numeric_dollar",
+            connect_args={"cursor_factory": psycopg.RawCursor},
+            pool_size=16,
+            pool_pre_ping=True,
+            hide_parameters=True,
         )
         heed_patience(engine)
         return engine
