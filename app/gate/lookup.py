@@ -218,7 +218,8 @@ def _key_of(tenant_id: sa.ColumnElement[Any]) -> sa.Select[Any]:
         .where(
             secret.c.id == sa.bindparam("secret_id"),
             secret.c.tenant_id == tenant_id,
-            key.c.tenant_id == tenant_id,
+            # By no index: without statistics, PostgreSQL would go through all keys of the tenant.
+            sa.func.coalesce(key.c.tenant_id, "") == tenant_id,
         )
         .cte("found")
     )

@@ -317,6 +317,12 @@ class _Postgresql:
         connection.deadline = time.monotonic() + 2
         # As the connections of the engine: its statements have the server's own placeholders.
         connection.cursor_factory = psycopg.RawCursor
-        # What nobody waits for any more ends on the server too, also when it waits for a lock.
-        connection.execute(f"SET statement_timeout = {round(PATIENCE * 1000)}")
+        # What nobody waits for any more ends on the server too, also when it waits for a lock. All that is
+        # looked up here has an index: a plan is made once, and not with each use, which takes longer than the
+        # use; and one that was made when the tables were small does when they are large.
+        connection.execute(
+            f"SET statement_timeout = {round(PATIENCE * 1000)};"
+            "SET plan_cache_mode = force_generic_plan;"
+            "SET enable_seqscan = off"
+        )
         self._idle.append(connection)
