@@ -18,7 +18,7 @@ tour: $(VENV)/.for-run ## See the product in one minute, on a server of its own
 	$(BIN)/keysteward tour
 
 # What is compiled is kept, also where Python is told otherwise: tests start some hundred processes.
-test: export PYTHONDONTWRITEBYTECODE :=
+test test-slow check: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.for-test ## Run the tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 

@@ -20,6 +20,7 @@ KEYSTEWARD: Final = [sys.executable, "-m", "app.cli"]
 """The command as a program."""
 
 _FORKING: Final = multiprocessing.get_context("forkserver")
+# pytest among them, because each process that is forked imports the main module of its parent.
 _FORKING.set_forkserver_preload(
     ["pytest", __name__, "app.cli.serving", "tests.processes.imported_before_forking"]
 )
